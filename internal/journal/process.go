@@ -1,0 +1,134 @@
+package journal
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process names one process for good: a pid alone is reused by the kernel,
+// a pid with its start time is not (proc_pid_stat(5), field 22, in clock ticks
+// since boot).
+type Process struct {
+	Pid   int    `json:"pid"`
+	Start uint64 `json:"start"`
+}
+
+// Self is the calling process.
+func Self() (Process, error) { return ProcessOf(os.Getpid()) }
+
+// ProcessOf reads /proc/PID/stat. The error is fs.ErrNotExist when there is no
+// such process.
+func ProcessOf(pid int) (Process, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return Process{}, err
+	}
+	start, state, err := parseStat(string(stat))
+	if err != nil {
+		return Process{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+	}
+	if state == "Z" || state == "X" {
+		return Process{}, os.ErrNotExist // dead, only waiting to be reaped
+	}
+	return Process{Pid: pid, Start: start}, nil
+}
+
+// parseStat takes state (field 3) and start time (field 22) from the text of
+// /proc/PID/stat. Field 2, the command, may itself contain spaces and brackets,
+// so counting starts behind the last ")".
+func parseStat(stat string) (start uint64, state string, err error) {
+	end := strings.LastIndexByte(stat, ')')
+	if end < 0 {
+		return 0, "", fmt.Errorf("no command in %q", stat)
+	}
+	fields := strings.Fields(stat[end+1:])
+	if len(fields) < 20 {
+		return 0, "", fmt.Errorf("%d fields after the command, want at least 20", len(fields))
+	}
+	start, err = strconv.ParseUint(fields[19], 10, 64)
+	return start, fields[0], err
+}
+
+// Alive tells whether that very process still runs.
+func (p Process) Alive() bool {
+	now, err := ProcessOf(p.Pid)
+	return err == nil && now == p
+}
+
+// Kill sends SIGKILL to that very process and waits until it is gone. The
+// pidfd is opened before the start time is compared: from then on it refers to
+// one process, whatever becomes of the number.
+func (p Process) Kill() error {
+	fd, err := unix.PidfdOpen(p.Pid, 0)
+	if err == unix.ESRCH {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("pidfd_open(%d): %w", p.Pid, err)
+	}
+	defer unix.Close(fd)
+	if !p.Alive() {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
+		return fmt.Errorf("kill process %d: %w", p.Pid, err)
+	}
+	return p.waitGone(5 * time.Second)
+}
+
+func (p Process) waitGone(limit time.Duration) error {
+	for deadline := time.Now().Add(limit); p.Alive(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d did not end within %v of SIGKILL: %w", p.Pid, limit, unix.EBUSY)
+		}
+	}
+	return nil
+}
+
+// TokenVariable is the environment variable that marks every process of a run,
+// children of shell lines included.
+const TokenVariable = "CUTAWAY_RUN"
+
+// Marked finds the processes whose environment carries the run's token. A
+// process that may not be looked into (another user's) is none of ours.
+func Marked(token string) []Process {
+	return marked(func(entry []byte) bool { return string(entry) == TokenVariable+"="+token })
+}
+
+// MarkedByAny finds the processes of every run, dead or alive.
+func MarkedByAny() []Process {
+	return marked(func(entry []byte) bool { return bytes.HasPrefix(entry, []byte(TokenVariable+"=")) })
+}
+
+func marked(is func(entry []byte) bool) []Process {
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ")
+	var found []Process
+	for _, path := range paths {
+		environ, err := os.ReadFile(path)
+		if err != nil || !slices.ContainsFunc(bytes.Split(environ, []byte{0}), is) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if p, err := ProcessOf(pid); err == nil {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// BootID names this boot of the kernel (random(4)).
+func BootID() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id)), err
+}

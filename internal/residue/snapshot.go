@@ -1,0 +1,85 @@
+package residue
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Snapshot is the state of the machine: a set of lines for each category.
+type Snapshot map[string]map[string]bool
+
+// Change is one line that a machine has more ("+") or less ("-") than before.
+type Change struct {
+	Sign, Category, Item string
+}
+
+func (c Change) String() string { return fmt.Sprintf("%s %s %s", c.Sign, c.Category, c.Item) }
+
+// Ours tells whether the change carries cutaway's name or token.
+func (c Change) Ours() bool {
+	return c.Category == "process" || c.Category == "namespace" || strings.Contains(c.Item, "cutaway")
+}
+
+// readers of the categories. Each returns what it could read; a category that
+// this user may not read is empty before and after alike.
+func readers(folders []string) map[string]func() []string {
+	return map[string]func() []string{
+		"mount":     mounts,
+		"link":      links,
+		"cgroup":    cgroups,
+		"loop":      loops,
+		"dm":        mapped,
+		"process":   processes,
+		"namespace": namespaces,
+		"firewall":  firewall,
+		"sysctl":    sysctls,
+		"file":      func() []string { return files(folders) },
+	}
+}
+
+// Take reads the state of the machine now. Folders are cutaway's own, whose
+// content must be gone afterwards.
+func Take(folders ...string) Snapshot {
+	s := Snapshot{}
+	for category, read := range readers(folders) {
+		s[category] = map[string]bool{}
+		for _, item := range read() {
+			s[category][item] = true
+		}
+	}
+	return s
+}
+
+// Diff lists what changed from before to after, in a stable order.
+func Diff(before, after Snapshot) []Change {
+	var changes []Change
+	for _, category := range slices.Sorted(maps.Keys(after)) {
+		changes = append(changes, missing("-", category, before[category], after[category])...)
+		changes = append(changes, missing("+", category, after[category], before[category])...)
+	}
+	return changes
+}
+
+func missing(sign, category string, from, in map[string]bool) []Change {
+	var changes []Change
+	for _, item := range slices.Sorted(maps.Keys(from)) {
+		if !in[item] {
+			changes = append(changes, Change{sign, category, item})
+		}
+	}
+	return changes
+}
+
+// Split parts changes into cutaway's own and those of others.
+func Split(changes []Change) (ours, others []Change) {
+	for _, c := range changes {
+		if c.Ours() {
+			ours = append(ours, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	return ours, others
+}
