@@ -1,0 +1,129 @@
+package lesson
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// Words translates the program's own sentences into one language.
+type Words struct {
+	Lang     string
+	files    fs.FS
+	exact    map[string]string
+	patterns []pattern
+	lessons  map[string]Lesson
+}
+
+// pattern is a sentence with gaps: "needs {}, which is {} here".
+type pattern struct {
+	english *regexp.Regexp
+	other   string
+}
+
+// NewWords reads words/<lang>.txt. English needs none.
+func NewWords(files fs.FS, lang string) (*Words, error) {
+	w := &Words{Lang: lang, files: files, exact: map[string]string{}, lessons: map[string]Lesson{}}
+	if lang == Languages()[0] {
+		return w, nil
+	}
+	text, err := fs.ReadFile(files, "words/"+lang+".txt")
+	if err != nil {
+		return nil, fmt.Errorf("there are no texts in language %q (there are %s): %w", lang, strings.Join(Languages(), ", "), err)
+	}
+	terms := map[string]string{}
+	if err := addTerms(terms, string(text)); err != nil {
+		return nil, fmt.Errorf("words/%s.txt: %w", lang, err)
+	}
+	for english, other := range terms {
+		w.add(english, other)
+	}
+	return w, nil
+}
+
+func (w *Words) add(english, other string) {
+	if !strings.Contains(english, "{}") {
+		w.exact[english] = other
+		return
+	}
+	expr := strings.ReplaceAll(regexp.QuoteMeta(english), `\{\}`, "(.*?)")
+	w.patterns = append(w.patterns, pattern{regexp.MustCompile("^" + expr + "$"), other})
+}
+
+// Say is the sentence in this language, or as it is when it is not known. The
+// gaps of a pattern are filled in order, each translated in its turn.
+func (w *Words) Say(english string) string {
+	if other, ok := w.exact[english]; ok {
+		return other
+	}
+	for _, p := range w.patterns {
+		if m := p.english.FindStringSubmatch(english); m != nil {
+			out := p.other
+			for _, gap := range m[1:] {
+				out = strings.Replace(out, "{}", w.Say(gap), 1)
+			}
+			return out
+		}
+	}
+	return english
+}
+
+// Sayf fills the gaps of an English sentence and translates it.
+func (w *Words) Sayf(english string, gaps ...any) string {
+	out := w.exactOr(english)
+	for _, g := range gaps {
+		out = strings.Replace(out, "{}", fmt.Sprint(g), 1)
+	}
+	return out
+}
+
+func (w *Words) exactOr(english string) string {
+	for _, p := range w.patterns {
+		if p.english.MatchString(english) && strings.Count(p.other, "{}") == strings.Count(english, "{}") {
+			return p.other
+		}
+	}
+	return w.Say(english)
+}
+
+// Lesson is the prose of a lab, read once. A lab without prose has an empty
+// one; a test of the labs sees to it that there is none.
+func (w *Words) Lesson(lab string) Lesson {
+	if l, ok := w.lessons[lab]; ok {
+		return l
+	}
+	l, err := Load(w.files, w.Lang, lab)
+	if err != nil {
+		l = Lesson{Title: lab}
+	}
+	w.lessons[lab] = l
+	return l
+}
+
+// Term translates a claim, a title or a fact of a lab.
+func (w *Words) Term(lab, english string) string {
+	if other, ok := w.Lesson(lab).Terms[english]; ok {
+		return other
+	}
+	return w.Say(english)
+}
+
+// FromEnvironment is the language that the locale asks for (locale(7)), if
+// there are texts in it, else English.
+func FromEnvironment() string {
+	for _, name := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if value := os.Getenv(name); value != "" {
+			lang, _, _ := strings.Cut(strings.ToLower(value), "_")
+			lang, _, _ = strings.Cut(lang, ".")
+			for _, known := range Languages() {
+				if lang == known {
+					return known
+				}
+			}
+			return Languages()[0]
+		}
+	}
+	return Languages()[0]
+}

@@ -1,0 +1,192 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"cutaway/internal/evidence"
+	"cutaway/internal/probe"
+	"cutaway/labs/bench"
+)
+
+// performer performs the steps of one lab on a bench.
+type performer struct {
+	lab   bench.Lab
+	req   Request
+	bench *bench.Bench
+	emit  func(Event)
+	shell *handShell
+}
+
+// step performs one step and reports how it ended. The error is non-nil only
+// when the walk itself must stop.
+func (p *performer) step(ctx context.Context, number int, byHand bool) (State, error) {
+	step := p.lab.Steps[number]
+	start := time.Now()
+	state, reason := p.perform(ctx, step, byHand)
+	p.emit(StepEvent{
+		Lab: p.lab.ID, Step: step.Name, State: state, Number: number + 1, Of: len(p.lab.Steps),
+		Reproduces: step.Reproduces, Extra: step.Extra, Reason: reason, Seconds: time.Since(start).Seconds(),
+	})
+	return state, ctx.Err()
+}
+
+func (p *performer) announce(number int) {
+	step := p.lab.Steps[number]
+	p.emit(StepEvent{
+		Lab: p.lab.ID, Step: step.Name, State: Start, Number: number + 1, Of: len(p.lab.Steps),
+		Reproduces: step.Reproduces, Extra: step.Extra,
+	})
+}
+
+func (p *performer) perform(ctx context.Context, step bench.Step, byHand bool) (State, string) {
+	if reason := missing(step.Needs, p.req.Probes); reason != "" {
+		return Untested, reason
+	}
+	before := p.look(ctx, step)
+	if step.Name != p.req.Omit {
+		if err := p.act(ctx, step, byHand); err != nil {
+			return outcomeOf(err)
+		}
+	}
+	after := p.look(ctx, step)
+	p.show(step, before, after)
+	if err := p.plot(ctx, step); err != nil {
+		return outcomeOf(err)
+	}
+	return p.judge(step, before, after)
+}
+
+// outcomeOf tells an act that cannot be tested here from one that failed.
+func outcomeOf(err error) (State, string) {
+	var cannot *evidence.CannotTest
+	if errors.As(err, &cannot) {
+		return Untested, err.Error()
+	}
+	return Fail, err.Error()
+}
+
+// missing names the first needed feature that this kernel lacks, and the way out.
+func missing(needs []probe.ID, found map[probe.ID]probe.Result) string {
+	for _, id := range needs {
+		r, ok := found[id]
+		if !ok {
+			return fmt.Sprintf("needs %s, which was not probed", id)
+		}
+		if probe.Usable(r.State) {
+			continue
+		}
+		reason := fmt.Sprintf("needs %s, which is %s here", id, describe(r.State))
+		if r.Reason != "" {
+			reason += " (" + r.Reason + ")"
+		}
+		if r.Fix != "" {
+			reason += "; " + r.Fix
+		}
+		return reason
+	}
+	return ""
+}
+
+func describe(s probe.State) string {
+	switch s {
+	case probe.No:
+		return "missing"
+	case probe.Off:
+		return "switched off"
+	case probe.Denied:
+		return "not allowed to you"
+	case probe.Limit:
+		return "at its limit"
+	default:
+		return "in doubt"
+	}
+}
+
+// act performs the step, in Go or by its shell lines.
+func (p *performer) act(ctx context.Context, step bench.Step, byHand bool) error {
+	if byHand && step.ByHand.Lines != nil {
+		return p.actByHand(ctx, step)
+	}
+	p.emit(p.handLines(step, false, nil))
+	if step.Do == nil {
+		return nil
+	}
+	return step.Do(ctx, p.bench)
+}
+
+func (p *performer) handLines(step bench.Step, ran bool, lines []HandLine) ByHandEvent {
+	if lines == nil && step.ByHand.Lines != nil {
+		for _, l := range step.ByHand.Lines(p.bench) {
+			lines = append(lines, HandLine{Line: l})
+		}
+	}
+	return ByHandEvent{Lab: p.lab.ID, Step: step.Name, Ran: ran, Lines: lines, None: step.ByHand.None}
+}
+
+func (p *performer) actByHand(ctx context.Context, step bench.Step) error {
+	if err := findTools(step.ByHand.Tools); err != nil {
+		return err
+	}
+	if p.shell == nil {
+		shell, err := startHandShell(p.bench.Dir)
+		if err != nil {
+			return err
+		}
+		p.shell = shell
+	}
+	var ran []HandLine
+	defer func() { p.emit(p.handLines(step, true, ran)) }()
+	for _, line := range step.ByHand.Lines(p.bench) {
+		done, err := p.shell.run(ctx, line)
+		ran = append(ran, done)
+		if err != nil {
+			return err
+		}
+		if done.Status != 0 {
+			return fmt.Errorf("the shell line %q exited with %d: %s", line, done.Status, strings.TrimSpace(done.Output))
+		}
+	}
+	return nil
+}
+
+// findTools says which programs are missing and how to get them.
+func findTools(tools []bench.Tool) error {
+	for _, t := range tools {
+		if _, err := exec.LookPath(t.Program); err == nil {
+			continue
+		}
+		if !inShellPath(t.Program) {
+			return &evidence.CannotTest{
+				Reason: fmt.Sprintf("the program %s is not installed", t.Program),
+				WayOut: fmt.Sprintf("apt-get install %s", t.Package),
+			}
+		}
+	}
+	return nil
+}
+
+func inShellPath(program string) bool {
+	for dir := range strings.SplitSeq(shellPath(), ":") {
+		if _, err := exec.LookPath(dir + "/" + program); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *performer) plot(ctx context.Context, step bench.Step) error {
+	if step.Plot == nil || step.Name == p.req.Omit {
+		return nil
+	}
+	plot, err := step.Plot(ctx, p.bench)
+	if err != nil {
+		return fmt.Errorf("measure for the plot: %w", err)
+	}
+	p.emit(PlotEvent{Lab: p.lab.ID, Step: step.Name, Plot: plot})
+	return nil
+}
