@@ -14,8 +14,7 @@ import (
 
 // All are the labs in order.
 func All() []bench.Lab {
-	return []bench.Lab{
-	}
+	return []bench.Lab{}
 }
 
 // Key names the prose of a lab: "01-mount".

@@ -29,8 +29,8 @@ type LabEvent struct {
 	Where   string   `json:"where,omitempty"`
 	Kernel  string   `json:"kernel,omitempty"`
 	Reason  string   `json:"reason,omitempty"`
-	Seconds float64  `json:"seconds,omitempty"`
-	Residue []string `json:"residue,omitempty"`
+	Seconds float64  `json:"seconds"`
+	Residue []string `json:"residue"` // null when the lab has only begun
 	// Others are changes of the machine that others made meanwhile.
 	Others []string `json:"others,omitempty"`
 }

@@ -104,6 +104,7 @@ func (f *Front) perform(ctx context.Context, lab bench.Lab, before residue.Snaps
 // weigh puts the residue into the lab's last event.
 func (f *Front) weigh(done *LabEvent, before, after residue.Snapshot) {
 	ours, others := residue.Split(residue.Diff(before, after))
+	done.Residue = []string{}
 	if f.Strict {
 		ours, others = append(ours, others...), nil
 	}

@@ -112,7 +112,9 @@ func (p *performer) act(ctx context.Context, step bench.Step, byHand bool) error
 	if byHand && step.ByHand.Lines != nil {
 		return p.actByHand(ctx, step)
 	}
-	p.emit(p.handLines(step, false, nil))
+	if step.ByHand.Lines != nil || step.ByHand.None != "" {
+		p.emit(p.handLines(step, false, nil))
+	}
 	if step.Do == nil {
 		return nil
 	}
@@ -124,6 +126,9 @@ func (p *performer) handLines(step bench.Step, ran bool, lines []HandLine) ByHan
 		for _, l := range step.ByHand.Lines(p.bench) {
 			lines = append(lines, HandLine{Line: l})
 		}
+	}
+	if lines == nil {
+		lines = []HandLine{}
 	}
 	return ByHandEvent{Lab: p.lab.ID, Step: step.Name, Ran: ran, Lines: lines, None: step.ByHand.None}
 }

@@ -1,0 +1,38 @@
+# Every target is described behind "##"; `make help` lists them.
+
+GO      ?= go
+VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build tools demo test stress bench lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+build: ## build bin/cutaway, one static binary
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/cutaway ./cmd/cutaway
+
+tools: ## install the programs that demo and test use (Debian), saying so first
+	@scripts/tools.sh
+
+demo: build tools ## walk every lab there is, without asking
+	bin/cutaway lab all --auto
+
+test: build tools ## run every test, those that need root included
+	scripts/test.sh
+
+stress: build tools ## kill -9 at many points, then clean: nothing may be left
+	CUTAWAY_STRESS=1 $(GO) test -count=1 -timeout 60m -run 'Stress|Kill' ./cmd/cutaway
+
+bench: build tools ## measure side by side with peers, as ratios
+	scripts/bench.sh
+
+lint: ## gofmt, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+clean: ## remove what was built
+	rm -rf bin
