@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cutaway/internal/journal"
+	"cutaway/internal/residue"
+	"cutaway/labs"
+)
+
+// killPoints is how often the kill test strikes: a sample in `make test`, all
+// of them in `make stress`.
+func killPoints() int {
+	if os.Getenv("CUTAWAY_STRESS") != "" {
+		return 100
+	}
+	return 12
+}
+
+// kill -9 at any moment, then `clean`, then nothing is left. The points are
+// spread over the labs and over the time that each takes; every other time it
+// is the worker that dies, in which case the front puts things back itself.
+func TestKillAnywhereThenClean(t *testing.T) {
+	needRoot(t)
+	all := labs.All()
+	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
+	durations := map[string]time.Duration{}
+	for point := range killPoints() {
+		lab := all[point%len(all)].ID
+		args := []string{"lab", lab, "--json"}
+		if random.IntN(2) == 1 {
+			args = append(args, "--by-hand")
+		}
+		if durations[lab] == 0 {
+			start := time.Now()
+			newSession(t).run(args...)
+			durations[lab] = time.Since(start)
+		}
+		delay := time.Duration(random.Int64N(int64(durations[lab])))
+		killWorker := point%2 == 1
+		t.Run(fmt.Sprintf("%d-lab%s-at-%v-worker-%v", point, lab, delay.Round(time.Millisecond), killWorker), func(t *testing.T) {
+			strike(t, args, delay, killWorker)
+		})
+	}
+}
+
+func strike(t *testing.T, args []string, delay time.Duration, killWorker bool) {
+	s := newSession(t)
+	before := residue.Take(s.runDir)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := s.command(ctx, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(delay)
+	if victim := findWorker(cmd.Process.Pid); killWorker && victim.Pid != 0 {
+		if err := victim.Kill(); err != nil {
+			t.Error(err)
+		}
+	} else {
+		cmd.Process.Kill()
+	}
+	cmd.Wait()
+	if got := s.run("clean"); got.code != exitOK {
+		t.Errorf("clean: exit code %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	left, others := residue.Split(residue.Diff(before, residue.Take(s.runDir)))
+	if len(left) > 0 {
+		t.Errorf("left after clean: %v", left)
+	}
+	if len(others) > 0 {
+		t.Logf("changed meanwhile by others: %v", others)
+	}
+	if _, err := os.Stat(s.runDir); err == nil {
+		t.Errorf("the run folder is still there")
+	}
+}
+
+// findWorker finds the worker that the front started, by its parent.
+func findWorker(front int) journal.Process {
+	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", front))
+	for _, path := range children {
+		text, _ := os.ReadFile(path)
+		for field := range strings.FieldsSeq(string(text)) {
+			var pid int
+			fmt.Sscan(field, &pid)
+			cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if slices.Contains(strings.Split(string(cmdline), "\x00"), "__worker") {
+				p, _ := journal.ProcessOf(pid)
+				return p
+			}
+		}
+	}
+	return journal.Process{}
+}
