@@ -1,0 +1,90 @@
+package inside
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// orders is the usher's one message from the caller.
+type orders struct {
+	Cloneflags uintptr             `json:"cloneflags"` // for the helper's clone(2)
+	NewTime    bool                `json:"newtime"`
+	Offsets    string              `json:"offsets,omitempty"` // text for timens_offsets
+	IDs        *syscall.Credential `json:"ids,omitempty"`
+	Files      int                 `json:"files"` // fds 0..Files-1 pass to the helper
+	Exe        int                 `json:"exe"`   // this program, opened by the caller
+	Pidfd      int                 `json:"pidfd"` // whose pid namespace to join; 0 for none
+}
+
+// usher stands in the joined (or new) namespaces, does what must come before the
+// helper is born, makes the helper a child of the caller, and leaves.
+func usher() {
+	conn := helperSocket()
+	var o orders
+	if json.NewDecoder(conn).Decode(&o) != nil {
+		os.Exit(0) // the caller has gone
+	}
+	answers := json.NewEncoder(conn)
+	pid, err := prepareAndFork(o)
+	if err != nil {
+		send(answers, reply{Pid: pid, Err: remote(err)})
+		os.Exit(1)
+	}
+	send(answers, reply{Pid: pid})
+	os.Exit(0)
+}
+
+// prepareAndFork first makes the time namespace, whose offsets can be written
+// only while no process is in it (EACCES afterwards, time_namespaces(7)). The pid
+// namespace is joined last: from then on this thread can make children but no
+// more threads (EINVAL, clone(2)). The Go runtime does not ask it to, since a
+// locked thread leaves the making of threads to another one.
+func prepareAndFork(o orders) (int, error) {
+	unix.CloseOnExec(o.Exe)
+	if o.Pidfd != 0 {
+		unix.CloseOnExec(o.Pidfd)
+	}
+	if o.NewTime {
+		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+			return 0, fmt.Errorf("unshare(CLONE_NEWTIME): %w", err)
+		}
+	}
+	if o.Offsets != "" {
+		const file = "/proc/self/timens_offsets"
+		if err := os.WriteFile(file, []byte(o.Offsets), 0); err != nil {
+			return 0, fmt.Errorf("write %q: %w", o.Offsets, err)
+		}
+	}
+	fds := make([]int, o.Files)
+	for fd := range fds {
+		fds[fd] = fd
+	}
+	argv, envp, err := cStrings([]string{argv0}, os.Environ())
+	if err != nil {
+		return 0, err
+	}
+	if o.Pidfd != 0 {
+		if err := unix.Setns(o.Pidfd, unix.CLONE_NEWPID); err != nil {
+			return 0, fmt.Errorf("setns(pidfd, CLONE_NEWPID): %w", err)
+		}
+	}
+	return fork(forkPlan{
+		flags: o.Cloneflags | unix.CLONE_PARENT, pidfd: -1, ids: o.IDs,
+		exe: o.Exe, argv: argv, envp: envp, fds: fds,
+	})
+}
+
+// cStrings makes the two nil-terminated lists that execve(2) takes.
+func cStrings(args, env []string) (argv, envp []*byte, err error) {
+	if argv, err = syscall.SlicePtrFromStrings(args); err != nil {
+		return nil, nil, fmt.Errorf("arguments %q: %w", args, err)
+	}
+	if envp, err = syscall.SlicePtrFromStrings(env); err != nil {
+		return nil, nil, fmt.Errorf("environment: %w", err)
+	}
+	return argv, envp, nil
+}
