@@ -3,7 +3,6 @@ package inside
 import (
 	"fmt"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,10 +35,6 @@ func (j *Join) flags() (int, error) {
 		flags |= flag
 	}
 	return flags, nil
-}
-
-func (j *Join) hasKind(kind string) bool {
-	return j != nil && slices.Contains(j.Kinds, kind)
 }
 
 func sameUser(pid int) bool {

@@ -164,3 +164,31 @@ func TestKilledInitTakesAllAlong(t *testing.T) {
 		t.Errorf("Call to another of its namespace = %v; want gone, killed", err)
 	}
 }
+
+// With As the whole start is an ordinary user's, down to who owns the namespace.
+func TestAs(t *testing.T) {
+	needRoot(t)
+	for _, flags := range []uintptr{unix.CLONE_NEWUSER | unix.CLONE_NEWPID, allFlags} {
+		h := start(t, inside.Config{
+			As: &syscall.Credential{Uid: 65534, Gid: 65534}, Attr: rootInside(flags, 65534),
+		})
+		f, err := os.Open("/proc/" + itoa(h.Pid()) + "/ns/user")
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner, err := unix.IoctlGetUint32(int(f.Fd()), unix.NS_GET_OWNER_UID)
+		f.Close()
+		if err != nil || owner != 65534 {
+			t.Errorf("flags %#x: owner of the user namespace = %d, %v; want 65534", flags, owner, err)
+		}
+		var ids []int
+		if err := h.Call(t.Context(), "test.ids", nil, &ids); err != nil || ids[0] != 0 || ids[2] != 1 {
+			t.Errorf("flags %#x: ids = %v, %v; want uid 0 and pid 1", flags, ids, err)
+		}
+	}
+	plain := start(t, inside.Config{As: &syscall.Credential{Uid: 65534, Gid: 65534}})
+	var ids []int
+	if err := plain.Call(t.Context(), "test.ids", nil, &ids); err != nil || ids[0] != 65534 {
+		t.Errorf("ids = %v, %v; want uid 65534", ids, err)
+	}
+}
