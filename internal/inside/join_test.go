@@ -1,6 +1,7 @@
 package inside_test
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -190,5 +191,22 @@ func TestAs(t *testing.T) {
 	var ids []int
 	if err := plain.Call(t.Context(), "test.ids", nil, &ids); err != nil || ids[0] != 65534 {
 		t.Errorf("ids = %v, %v; want uid 65534", ids, err)
+	}
+}
+
+func TestJoinFiles(t *testing.T) {
+	needRoot(t)
+	first := start(t, inside.Config{Attr: rootInside(allFlags, 0)})
+	files := map[string]string{}
+	for _, kind := range allKinds {
+		files[kind] = "/proc/" + itoa(first.Pid()) + "/ns/" + kind
+	}
+	second := start(t, inside.Config{Join: &inside.Join{Files: files}})
+	if diff := cmp.Diff(nsLinks(t, first.Pid()), nsLinks(t, second.Pid())); diff != "" {
+		t.Errorf("the joiner's namespaces (-target +joiner):\n%s", diff)
+	}
+	wrong := &inside.Join{Files: map[string]string{"uts": files["net"]}}
+	if h, err := inside.Start(t.Context(), inside.Config{Join: wrong}); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("Start with a net file for uts = %v, %v; want EINVAL", h, err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"reflect"
 	"runtime"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +34,7 @@ func (c Config) validate() error {
 	if c.As != nil {
 		return errors.New("As and Join exclude each other: who has become an ordinary user may join nothing")
 	}
-	if _, err := c.Join.flags(); err != nil {
+	if err := c.Join.validate(); err != nil {
 		return err
 	}
 	rest := c.attr()
@@ -76,8 +75,8 @@ func (c Config) lastOrders(files int) orders {
 	}
 	o.Cloneflags = c.attr().Cloneflags &^ unix.CLONE_NEWTIME
 	o.IDs = c.attr().Credential
-	if slices.Contains(c.Join.Kinds, "pid") {
-		o.Pidfd = files + 1
+	if c.Join.wantsPid() {
+		o.PidNS = files + 1
 	}
 	return o
 }
@@ -116,19 +115,27 @@ func startProcess(attr syscall.SysProcAttr, args, env []string, files []*os.File
 	return os.StartProcess(selfExe, args, &os.ProcAttr{Env: env, Files: files, Sys: &attr})
 }
 
-// forkJoined makes the usher in the namespaces of another process, all but the
-// pid namespace: a thread that has joined one can make no more threads, and the
-// usher, a Go program, needs some. It gets the pidfd to join that later.
+// forkJoined makes the usher in the namespaces to join, all but the pid
+// namespace: a thread that has joined one can make no more threads, and the
+// usher, a Go program, needs some. It gets an fd to join that later.
 func forkJoined(j *Join, args, env []string, files []*os.File) (*os.Process, error) {
-	fd, err := unix.PidfdOpen(j.Pid, 0)
+	doors, err := j.open()
 	if err != nil {
-		return nil, fmt.Errorf("pidfd_open(%d): %w", j.Pid, err)
+		return nil, err
 	}
-	pidfd := os.NewFile(uintptr(fd), "pidfd")
-	defer pidfd.Close()
-	files = append(files, pidfd) // fd orders.Pidfd
-	plan, err := joinPlan(j, args, env, files)
-	if err != nil {
+	defer doors.close()
+	plan := forkPlan{enter: doors.enter}
+	plan.exe = int(files[len(files)-1].Fd())
+	if doors.pidNS != nil {
+		files = append(files, doors.pidNS) // fd orders.PidNS
+	}
+	for _, f := range files {
+		plan.fds = append(plan.fds, int(f.Fd()))
+	}
+	if doors.user {
+		plan.ids, plan.tryIDs = &syscall.Credential{}, true
+	}
+	if plan.argv, plan.envp, err = cStrings(args, env); err != nil {
 		return nil, err
 	}
 	pid, err := fork(plan)
@@ -137,27 +144,7 @@ func forkJoined(j *Join, args, env []string, files []*os.File) (*os.Process, err
 		unix.Wait4(pid, nil, 0, nil)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("join %q of process %d: %w", j.Kinds, j.Pid, err)
+		return nil, fmt.Errorf("join %+v: %w", *j, err)
 	}
 	return os.FindProcess(pid)
-}
-
-// joinPlan expects the program and the pidfd as the last two files.
-func joinPlan(j *Join, args, env []string, files []*os.File) (plan forkPlan, err error) {
-	for _, f := range files {
-		plan.fds = append(plan.fds, int(f.Fd()))
-	}
-	plan.exe, plan.pidfd = plan.fds[len(files)-2], plan.fds[len(files)-1]
-	if plan.nsflags, err = j.flags(); err != nil {
-		return plan, err
-	}
-	plan.nsflags &^= unix.CLONE_NEWPID
-	if plan.nsflags == 0 {
-		plan.pidfd = -1 // all that was asked for is shared already
-	}
-	if plan.nsflags&unix.CLONE_NEWUSER != 0 {
-		plan.ids, plan.tryIDs = &syscall.Credential{}, true
-	}
-	plan.argv, plan.envp, err = cStrings(args, env)
-	return plan, err
 }

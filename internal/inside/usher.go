@@ -21,7 +21,7 @@ type orders struct {
 	IDs        *syscall.Credential  `json:"ids,omitempty"`
 	Files      int                  `json:"files"` // fds 0..Files-1 pass to the helper
 	Exe        int                  `json:"exe"`   // this program, opened by the caller
-	Pidfd      int                  `json:"pidfd"` // whose pid namespace to join; 0 for none
+	PidNS      int                  `json:"pidns"` // fd of the pid namespace to join; 0 for none
 }
 
 // usher stands in the joined (or new) namespaces, does what must come before the
@@ -107,14 +107,14 @@ func forkSibling(o orders, args []string, fds []int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if o.Pidfd != 0 {
-		unix.CloseOnExec(o.Pidfd)
-		if err := unix.Setns(o.Pidfd, unix.CLONE_NEWPID); err != nil {
-			return 0, fmt.Errorf("setns(pidfd, CLONE_NEWPID): %w", err)
+	if o.PidNS != 0 {
+		unix.CloseOnExec(o.PidNS)
+		if err := unix.Setns(o.PidNS, unix.CLONE_NEWPID); err != nil {
+			return 0, fmt.Errorf("setns(CLONE_NEWPID): %w", err)
 		}
 	}
 	return fork(forkPlan{
-		flags: o.Cloneflags | unix.CLONE_PARENT, pidfd: -1, ids: o.IDs,
+		flags: o.Cloneflags | unix.CLONE_PARENT, ids: o.IDs,
 		exe: o.Exe, argv: argv, envp: envp, fds: fds,
 	})
 }
