@@ -28,8 +28,8 @@
 //
 // New namespaces only (Config.Attr): one clone(2) by the os package.
 //
-// Somebody else's namespaces (Config.Join), or a new time namespace: these take an
-// usher in between.
+// Somebody else's namespaces (Config.Join), a new time namespace, or another user
+// (Config.As): these take an usher in between.
 //
 //	keeper ──fork──▶ usher: setns(pidfd, flags)     still one thread here
 //	                   │    exec itself             many threads from here on

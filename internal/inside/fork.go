@@ -15,15 +15,14 @@ import (
 // grow its stack, because locks of the Go runtime that other threads held at the
 // moment of the fork stay locked in it for ever.
 type forkPlan struct {
-	flags   uintptr // clone(2) flags besides the exit signal
-	pidfd   int     // whose namespaces to enter; -1 for none
-	nsflags int     // which of them
-	ids     *syscall.Credential
-	tryIDs  bool    // an id that is not mapped is no error
-	exe     int     // the program, as an fd: after setns its path may not exist
-	argv    []*byte // ends in nil
-	envp    []*byte // ends in nil
-	fds     []int   // fds[i] becomes fd i
+	flags  uintptr // clone(2) flags besides the exit signal
+	enter  []entry // namespaces, in this order
+	ids    *syscall.Credential
+	tryIDs bool    // an id that is not mapped is no error
+	exe    int     // the program, as an fd: after setns its path may not exist
+	argv   []*byte // ends in nil
+	envp   []*byte // ends in nil
+	fds    []int   // fds[i] becomes fd i
 }
 
 // steps names what the child was at when it failed; the index crosses the pipe.

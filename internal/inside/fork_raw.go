@@ -10,8 +10,7 @@ import (
 // rawFork is a forkPlan boiled down to what raw system calls take.
 type rawFork struct {
 	flags          uintptr
-	pidfd, nsflags uintptr
-	join           bool
+	enter          []entry
 	setIDs, tryIDs bool
 	uid, gid       uintptr
 	groups         unsafe.Pointer
@@ -29,9 +28,9 @@ type rawFork struct {
 func newRawFork(p forkPlan, fds []int32, report int) *rawFork {
 	r := &rawFork{
 		flags: p.flags | uintptr(unix.SIGCHLD),
-		join:  p.pidfd >= 0, pidfd: uintptr(p.pidfd), nsflags: uintptr(p.nsflags),
-		exe:  uintptr(p.exe),
-		argv: unsafe.Pointer(&p.argv[0]), envp: unsafe.Pointer(&p.envp[0]),
+		enter: p.enter,
+		exe:   uintptr(p.exe),
+		argv:  unsafe.Pointer(&p.argv[0]), envp: unsafe.Pointer(&p.envp[0]),
 		fds: fds, report: uintptr(report), allSignals: ^uint64(0),
 	}
 	if c := p.ids; c != nil {
@@ -69,8 +68,8 @@ func (r *rawFork) run() (int, syscall.Errno) {
 //go:norace
 //go:nosplit
 func (r *rawFork) child() {
-	if r.join {
-		_, _, e := syscall.RawSyscall(unix.SYS_SETNS, r.pidfd, r.nsflags, 0)
+	for i := range r.enter {
+		_, _, e := syscall.RawSyscall(unix.SYS_SETNS, r.enter[i].fd, r.enter[i].flags, 0)
 		r.check(stepSetns, e)
 	}
 	if r.setIDs {

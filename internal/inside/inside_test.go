@@ -211,6 +211,7 @@ func TestStartRefuses(t *testing.T) {
 		{"unknown kind", inside.Config{Join: &inside.Join{Pid: 1, Kinds: []string{"disk"}}}, `"disk"`},
 		{"offsets without a time namespace", inside.Config{Offsets: "boottime 1 0"}, "CLONE_NEWTIME"},
 		{"chroot with join", inside.Config{Join: &inside.Join{Pid: 1}, Attr: &syscall.SysProcAttr{Chroot: "/x"}}, "Chroot:/x"},
+		{"no such file", inside.Config{Join: &inside.Join{Files: map[string]string{"net": "/no/such/netns"}}}, "/no/such/netns"},
 		{"no such process", inside.Config{Join: &inside.Join{Pid: 1 << 22, Kinds: []string{"uts"}}}, "pidfd_open"},
 	}
 	for _, test := range tests {

@@ -1,6 +1,7 @@
 package inside_test
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -162,5 +163,50 @@ func TestKilledInitTakesAllAlong(t *testing.T) {
 	}
 	if err := second.Call(t.Context(), "test.echo", 1, nil); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("Call to another of its namespace = %v; want gone, killed", err)
+	}
+}
+
+// With As the whole start is an ordinary user's, down to who owns the namespace.
+func TestAs(t *testing.T) {
+	needRoot(t)
+	for _, flags := range []uintptr{unix.CLONE_NEWUSER | unix.CLONE_NEWPID, allFlags} {
+		h := start(t, inside.Config{
+			As: &syscall.Credential{Uid: 65534, Gid: 65534}, Attr: rootInside(flags, 65534),
+		})
+		f, err := os.Open("/proc/" + itoa(h.Pid()) + "/ns/user")
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner, err := unix.IoctlGetUint32(int(f.Fd()), unix.NS_GET_OWNER_UID)
+		f.Close()
+		if err != nil || owner != 65534 {
+			t.Errorf("flags %#x: owner of the user namespace = %d, %v; want 65534", flags, owner, err)
+		}
+		var ids []int
+		if err := h.Call(t.Context(), "test.ids", nil, &ids); err != nil || ids[0] != 0 || ids[2] != 1 {
+			t.Errorf("flags %#x: ids = %v, %v; want uid 0 and pid 1", flags, ids, err)
+		}
+	}
+	plain := start(t, inside.Config{As: &syscall.Credential{Uid: 65534, Gid: 65534}})
+	var ids []int
+	if err := plain.Call(t.Context(), "test.ids", nil, &ids); err != nil || ids[0] != 65534 {
+		t.Errorf("ids = %v, %v; want uid 65534", ids, err)
+	}
+}
+
+func TestJoinFiles(t *testing.T) {
+	needRoot(t)
+	first := start(t, inside.Config{Attr: rootInside(allFlags, 0)})
+	files := map[string]string{}
+	for _, kind := range allKinds {
+		files[kind] = "/proc/" + itoa(first.Pid()) + "/ns/" + kind
+	}
+	second := start(t, inside.Config{Join: &inside.Join{Files: files}})
+	if diff := cmp.Diff(nsLinks(t, first.Pid()), nsLinks(t, second.Pid())); diff != "" {
+		t.Errorf("the joiner's namespaces (-target +joiner):\n%s", diff)
+	}
+	wrong := &inside.Join{Files: map[string]string{"uts": files["net"]}}
+	if h, err := inside.Start(t.Context(), inside.Config{Join: wrong}); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("Start with a net file for uts = %v, %v; want EINVAL", h, err)
 	}
 }

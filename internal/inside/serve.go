@@ -27,6 +27,7 @@ const queueSize = 1024
 func serve() {
 	conn := helperSocket()
 	nameThread()
+	dieWithCaller()
 	queue := make(chan job, queueSize)
 	go readRequests(conn, queue)
 
@@ -50,6 +51,12 @@ func helperSocket() *os.File {
 func nameThread() {
 	name, _ := unix.BytePtrFromString(argv0)
 	unix.Prctl(unix.PR_SET_NAME, ptr(name), 0, 0, 0)
+}
+
+// dieWithCaller asks for the death signal here too, since not every way of making
+// a helper can. When the caller died before this line, the socket tells.
+func dieWithCaller() {
+	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 }
 
 // readRequests ends the process when the other end is closed, whatever a handler

@@ -13,33 +13,31 @@ import (
 
 const selfExe = "/proc/self/exe"
 
-// needsUsher: joined namespaces, and a new time namespace, take two steps.
-func (c Config) needsUsher() bool {
-	return c.Join != nil || c.cloneflags()&unix.CLONE_NEWTIME != 0
+// attr is a copy of Attr that may be changed.
+func (c Config) attr() syscall.SysProcAttr {
+	if c.Attr == nil {
+		return syscall.SysProcAttr{}
+	}
+	return *c.Attr
 }
 
-func (c Config) cloneflags() uintptr {
-	if c.Attr == nil {
-		return 0
-	}
-	return c.Attr.Cloneflags
-}
+func (c Config) newTime() bool { return c.attr().Cloneflags&unix.CLONE_NEWTIME != 0 }
 
 // validate refuses what could not be carried out as asked.
 func (c Config) validate() error {
-	if c.Offsets != "" && c.cloneflags()&unix.CLONE_NEWTIME == 0 {
+	if c.Offsets != "" && !c.newTime() {
 		return errors.New("time offsets need CLONE_NEWTIME: only a new time namespace takes them")
 	}
 	if c.Join == nil {
 		return nil
 	}
-	if _, err := c.Join.flags(); err != nil {
+	if c.As != nil {
+		return errors.New("As and Join exclude each other: who has become an ordinary user may join nothing")
+	}
+	if err := c.Join.validate(); err != nil {
 		return err
 	}
-	if c.Attr == nil {
-		return nil
-	}
-	rest := *c.Attr
+	rest := c.attr()
 	rest.Cloneflags, rest.Credential, rest.Pdeathsig = rest.Cloneflags&unix.CLONE_NEWUSER, nil, 0
 	if !reflect.DeepEqual(rest, syscall.SysProcAttr{}) {
 		return fmt.Errorf("with Join only Attr.Cloneflags (without CLONE_NEWUSER) and Attr.Credential are possible, got %+v", rest)
@@ -47,30 +45,50 @@ func (c Config) validate() error {
 	return nil
 }
 
-// orders splits Attr between the two steps. A new pid namespace is for the
-// helper alone: with the usher in it, the usher would be its pid 1, and end it.
-func (c Config) orders(files int) orders {
-	o := orders{NewTime: c.cloneflags()&unix.CLONE_NEWTIME != 0, Offsets: c.Offsets, Files: files, Exe: files}
-	if c.Join.hasKind("pid") {
-		o.Pidfd = files + 1
+// orders lists what each usher on the way is told; none means no usher.
+func (c Config) orders(files int) []orders {
+	var list []orders
+	twoSteps := c.Join != nil || c.newTime()
+	if c.As != nil {
+		attr := c.attr()
+		if twoSteps {
+			attr.Cloneflags &^= lateFlags
+		}
+		list = append(list, orders{Attr: &attr, Again: twoSteps, Files: files, Exe: files})
 	}
+	if twoSteps {
+		list = append(list, c.lastOrders(files))
+	}
+	return list
+}
+
+// lateFlags are for the helper alone. With the usher in the new pid namespace,
+// the usher would be its pid 1, and end it; in the new time namespace, the
+// offsets could not be set any more.
+const lateFlags = unix.CLONE_NEWPID | unix.CLONE_NEWTIME
+
+func (c Config) lastOrders(files int) orders {
+	o := orders{NewTime: c.newTime(), Offsets: c.Offsets, Files: files, Exe: files}
 	if c.Join == nil {
-		o.Cloneflags = c.cloneflags() & unix.CLONE_NEWPID
-	} else if c.Attr != nil {
-		o.Cloneflags = c.Attr.Cloneflags &^ unix.CLONE_NEWTIME
-		o.IDs = c.Attr.Credential
+		o.Cloneflags = c.attr().Cloneflags & unix.CLONE_NEWPID
+		return o
+	}
+	o.Cloneflags = c.attr().Cloneflags &^ unix.CLONE_NEWTIME
+	o.IDs = c.attr().Credential
+	if c.Join.wantsPid() {
+		o.PidNS = files + 1
 	}
 	return o
 }
 
-// spawn makes the first process: the helper itself, or the usher.
+// spawn makes the first process: the helper itself, or the first usher.
 func spawn(c Config, files []*os.File) (*os.Process, error) {
 	env := c.Env
 	if env == nil {
 		env = os.Environ()
 	}
-	if !c.needsUsher() {
-		return startProcess(c.Attr, 0, []string{argv0}, env, files)
+	if len(c.orders(len(files))) == 0 {
+		return startProcess(c.attr(), []string{argv0}, env, files)
 	}
 	exe, err := os.OpenFile(selfExe, unix.O_PATH, 0)
 	if err != nil {
@@ -79,37 +97,45 @@ func spawn(c Config, files []*os.File) (*os.Process, error) {
 	defer exe.Close()
 	files = append(files[:len(files):len(files)], exe) // fd orders.Exe
 	args := []string{argv0, usherArg}
-	if c.Join == nil {
-		return startProcess(c.Attr, unix.CLONE_NEWTIME|unix.CLONE_NEWPID, args, env, files)
+	if c.Join != nil {
+		return forkJoined(c.Join, args, env, files)
 	}
-	return forkJoined(c.Join, args, env, files)
+	attr := c.attr()
+	attr.Cloneflags &^= lateFlags
+	if c.As != nil {
+		attr = syscall.SysProcAttr{Credential: c.As}
+	}
+	return startProcess(attr, args, env, files)
 }
 
 // startProcess is clone(2) and execve(2) by the os package, which also writes the
-// id maps of a new user namespace. without lists clone flags to leave out.
-func startProcess(attr *syscall.SysProcAttr, without uintptr, args, env []string, files []*os.File) (*os.Process, error) {
-	var sys syscall.SysProcAttr
-	if attr != nil {
-		sys = *attr
-	}
-	sys.Cloneflags &^= without
-	sys.Pdeathsig = syscall.SIGKILL
-	return os.StartProcess(selfExe, args, &os.ProcAttr{Env: env, Files: files, Sys: &sys})
+// id maps of a new user namespace.
+func startProcess(attr syscall.SysProcAttr, args, env []string, files []*os.File) (*os.Process, error) {
+	attr.Pdeathsig = syscall.SIGKILL
+	return os.StartProcess(selfExe, args, &os.ProcAttr{Env: env, Files: files, Sys: &attr})
 }
 
-// forkJoined makes the usher in the namespaces of another process, all but the
-// pid namespace: a thread that has joined one can make no more threads, and the
-// usher, a Go program, needs some. It gets the pidfd to join that later.
+// forkJoined makes the usher in the namespaces to join, all but the pid
+// namespace: a thread that has joined one can make no more threads, and the
+// usher, a Go program, needs some. It gets an fd to join that later.
 func forkJoined(j *Join, args, env []string, files []*os.File) (*os.Process, error) {
-	fd, err := unix.PidfdOpen(j.Pid, 0)
+	doors, err := j.open()
 	if err != nil {
-		return nil, fmt.Errorf("pidfd_open(%d): %w", j.Pid, err)
+		return nil, err
 	}
-	pidfd := os.NewFile(uintptr(fd), "pidfd")
-	defer pidfd.Close()
-	files = append(files, pidfd) // fd orders.Pidfd
-	plan, err := joinPlan(j, args, env, files)
-	if err != nil {
+	defer doors.close()
+	plan := forkPlan{enter: doors.enter}
+	plan.exe = int(files[len(files)-1].Fd())
+	if doors.pidNS != nil {
+		files = append(files, doors.pidNS) // fd orders.PidNS
+	}
+	for _, f := range files {
+		plan.fds = append(plan.fds, int(f.Fd()))
+	}
+	if doors.user {
+		plan.ids, plan.tryIDs = &syscall.Credential{}, true
+	}
+	if plan.argv, plan.envp, err = cStrings(args, env); err != nil {
 		return nil, err
 	}
 	pid, err := fork(plan)
@@ -118,27 +144,7 @@ func forkJoined(j *Join, args, env []string, files []*os.File) (*os.Process, err
 		unix.Wait4(pid, nil, 0, nil)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("join %q of process %d: %w", j.Kinds, j.Pid, err)
+		return nil, fmt.Errorf("join %+v: %w", *j, err)
 	}
 	return os.FindProcess(pid)
-}
-
-// joinPlan expects the program and the pidfd as the last two files.
-func joinPlan(j *Join, args, env []string, files []*os.File) (plan forkPlan, err error) {
-	for _, f := range files {
-		plan.fds = append(plan.fds, int(f.Fd()))
-	}
-	plan.exe, plan.pidfd = plan.fds[len(files)-2], plan.fds[len(files)-1]
-	if plan.nsflags, err = j.flags(); err != nil {
-		return plan, err
-	}
-	plan.nsflags &^= unix.CLONE_NEWPID
-	if plan.nsflags == 0 {
-		plan.pidfd = -1 // all that was asked for is shared already
-	}
-	if plan.nsflags&unix.CLONE_NEWUSER != 0 {
-		plan.ids, plan.tryIDs = &syscall.Credential{}, true
-	}
-	plan.argv, plan.envp, err = cStrings(args, env)
-	return plan, err
 }

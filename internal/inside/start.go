@@ -22,6 +22,9 @@ type Config struct {
 	Attr *syscall.SysProcAttr
 	// Join names namespaces to enter first.
 	Join *Join
+	// As is the user that does all of this. Attr.Credential would be applied
+	// inside the new user namespace, where the ids mean something else.
+	As *syscall.Credential
 	// Offsets is written to timens_offsets of the new time namespace that
 	// Attr.Cloneflags asks for: lines "monotonic SECONDS NANOSECONDS" and
 	// "boottime SECONDS NANOSECONDS".
@@ -92,8 +95,7 @@ func (h *Helper) launch(ctx context.Context, cfg Config) (err error) {
 		h.proc = first
 		stop := context.AfterFunc(ctx, func() { h.conn.SetReadDeadline(time.Unix(1, 0)) })
 		err = h.greet(cfg, len(files))
-		stop()
-		if err != nil && ctx.Err() != nil {
+		if !stop() { // ctx ended first, and the deadline is or will be in force
 			err = ctx.Err()
 		}
 	}
@@ -103,32 +105,46 @@ func (h *Helper) launch(ctx context.Context, cfg Config) (err error) {
 	return err
 }
 
-// greet waits until the helper has said hello. With an usher two messages come,
-// in either order: the pid from the usher and the hello from the helper.
+// greet gives every usher on the way its orders, and waits until the helper has
+// said hello. The last usher's report and the hello come in either order.
 func (h *Helper) greet(cfg Config, files int) error {
-	wantPid := cfg.needsUsher()
-	if wantPid {
-		if err := h.requests.Encode(cfg.orders(files)); err != nil {
-			return fmt.Errorf("give the usher its orders: %w", err)
+	hello := false
+	for _, o := range cfg.orders(files) {
+		if err := h.requests.Encode(o); err != nil {
+			return fmt.Errorf("give the usher its orders: %w%s", err, h.stderr.quote())
+		}
+		for next := 0; next == 0; {
+			r, err := h.hear()
+			hello = hello || r.Hello
+			if next = r.Pid; next != 0 {
+				h.proc.Wait() // the usher has done its work
+				h.proc, _ = os.FindProcess(next)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
-	for hello := false; !hello || wantPid; {
-		var r reply
-		if err := h.replies.Decode(&r); err != nil {
-			return fmt.Errorf("wait for the helper's hello: %w%s", err, h.stderr.quote())
+	for !hello {
+		r, err := h.hear()
+		if err != nil {
+			return err
 		}
-		hello = hello || r.Hello
-		if r.Pid != 0 {
-			h.proc.Wait() // the usher has done its work
-			h.proc, _ = os.FindProcess(r.Pid)
-			wantPid = false
-		}
-		if r.Err != nil {
-			return r.Err
-		}
+		hello = r.Hello
 	}
 	h.conn.SetReadDeadline(time.Time{})
 	return nil
+}
+
+// hear reads one message of the start.
+func (h *Helper) hear() (r reply, err error) {
+	if err := h.replies.Decode(&r); err != nil {
+		return r, fmt.Errorf("wait for the helper's hello: %w%s", err, h.stderr.quote())
+	}
+	if r.Err != nil {
+		return r, r.Err
+	}
+	return r, nil
 }
 
 // openSocket keeps one end and returns the helper's.

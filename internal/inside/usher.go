@@ -4,20 +4,24 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// orders is the usher's one message from the caller.
+// orders is the usher's one message from the caller. With Attr, the next process
+// is made by the os package, which can write id maps; else by fork.
 type orders struct {
-	Cloneflags uintptr             `json:"cloneflags"` // for the helper's clone(2)
-	NewTime    bool                `json:"newtime"`
-	Offsets    string              `json:"offsets,omitempty"` // text for timens_offsets
-	IDs        *syscall.Credential `json:"ids,omitempty"`
-	Files      int                 `json:"files"` // fds 0..Files-1 pass to the helper
-	Exe        int                 `json:"exe"`   // this program, opened by the caller
-	Pidfd      int                 `json:"pidfd"` // whose pid namespace to join; 0 for none
+	Attr       *syscall.SysProcAttr `json:"attr,omitempty"`
+	Again      bool                 `json:"again"`      // the next process is an usher, too
+	Cloneflags uintptr              `json:"cloneflags"` // for the helper's clone(2)
+	NewTime    bool                 `json:"newtime"`
+	Offsets    string               `json:"offsets,omitempty"` // text for timens_offsets
+	IDs        *syscall.Credential  `json:"ids,omitempty"`
+	Files      int                  `json:"files"` // fds 0..Files-1 pass to the helper
+	Exe        int                  `json:"exe"`   // this program, opened by the caller
+	PidNS      int                  `json:"pidns"` // fd of the pid namespace to join; 0 for none
 }
 
 // usher stands in the joined (or new) namespaces, does what must come before the
@@ -38,42 +42,79 @@ func usher() {
 	os.Exit(0)
 }
 
-// prepareAndFork first makes the time namespace, whose offsets can be written
-// only while no process is in it (EACCES afterwards, time_namespaces(7)). The pid
-// namespace is joined last: from then on this thread can make children but no
-// more threads (EINVAL, clone(2)). The Go runtime does not ask it to, since a
-// locked thread leaves the making of threads to another one.
+// prepareAndFork makes the next process and returns its pid.
 func prepareAndFork(o orders) (int, error) {
 	unix.CloseOnExec(o.Exe)
-	if o.Pidfd != 0 {
-		unix.CloseOnExec(o.Pidfd)
-	}
-	if o.NewTime {
-		if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
-			return 0, fmt.Errorf("unshare(CLONE_NEWTIME): %w", err)
-		}
-	}
-	if o.Offsets != "" {
-		const file = "/proc/self/timens_offsets"
-		if err := os.WriteFile(file, []byte(o.Offsets), 0); err != nil {
-			return 0, fmt.Errorf("write %q: %w", o.Offsets, err)
-		}
-	}
 	fds := make([]int, o.Files)
 	for fd := range fds {
 		fds[fd] = fd
 	}
-	argv, envp, err := cStrings([]string{argv0}, os.Environ())
+	args := []string{argv0}
+	if o.Again {
+		fds, args = append(fds, o.Exe), append(args, usherArg)
+	}
+	if o.Attr != nil {
+		return startSibling(o.Attr, args, fds)
+	}
+	if err := newTime(o); err != nil {
+		return 0, err
+	}
+	return forkSibling(o, args, fds)
+}
+
+// startSibling becomes another user's child of the caller. The death signal is
+// left to the helper itself: the os package would compare getppid(2) with this
+// process's pid, take the caller for a stranger, and kill the child.
+func startSibling(attr *syscall.SysProcAttr, args []string, fds []int) (int, error) {
+	attr.Cloneflags |= unix.CLONE_PARENT
+	attr.Pdeathsig = 0
+	var files []*os.File
+	for _, fd := range fds {
+		files = append(files, os.NewFile(uintptr(fd), fmt.Sprintf("fd %d", fd)))
+	}
+	p, err := os.StartProcess(selfExe, args, &os.ProcAttr{Env: os.Environ(), Files: files, Sys: attr})
+	runtime.KeepAlive(files)
 	if err != nil {
 		return 0, err
 	}
-	if o.Pidfd != 0 {
-		if err := unix.Setns(o.Pidfd, unix.CLONE_NEWPID); err != nil {
-			return 0, fmt.Errorf("setns(pidfd, CLONE_NEWPID): %w", err)
+	return p.Pid, nil
+}
+
+// newTime makes the time namespace and sets its clocks, which is possible only
+// while no process is in it (EACCES afterwards, time_namespaces(7)).
+func newTime(o orders) error {
+	if !o.NewTime {
+		return nil
+	}
+	if err := unix.Unshare(unix.CLONE_NEWTIME); err != nil {
+		return fmt.Errorf("unshare(CLONE_NEWTIME): %w", err)
+	}
+	if o.Offsets == "" {
+		return nil
+	}
+	const file = "/proc/self/timens_offsets"
+	if err := os.WriteFile(file, []byte(o.Offsets), 0); err != nil {
+		return fmt.Errorf("write %q: %w", o.Offsets, err)
+	}
+	return nil
+}
+
+// forkSibling joins the pid namespace last: from then on this thread can make
+// children but no more threads (EINVAL, clone(2)). The Go runtime does not ask it
+// to, since a locked thread leaves the making of threads to another one.
+func forkSibling(o orders, args []string, fds []int) (int, error) {
+	argv, envp, err := cStrings(args, os.Environ())
+	if err != nil {
+		return 0, err
+	}
+	if o.PidNS != 0 {
+		unix.CloseOnExec(o.PidNS)
+		if err := unix.Setns(o.PidNS, unix.CLONE_NEWPID); err != nil {
+			return 0, fmt.Errorf("setns(CLONE_NEWPID): %w", err)
 		}
 	}
 	return fork(forkPlan{
-		flags: o.Cloneflags | unix.CLONE_PARENT, pidfd: -1, ids: o.IDs,
+		flags: o.Cloneflags | unix.CLONE_PARENT, ids: o.IDs,
 		exe: o.Exe, argv: argv, envp: envp, fds: fds,
 	})
 }
