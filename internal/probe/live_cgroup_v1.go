@@ -1,0 +1,72 @@
+package probe
+
+import (
+	"os"
+	"strings"
+)
+
+// v1Knobs is the file that shows that a v1 controller does its work.
+var v1Knobs = map[string]string{
+	"cpu": "cpu.shares", "cpuacct": "cpuacct.usage", "cpuset": "cpuset.cpus",
+	"memory": "memory.limit_in_bytes", "devices": "devices.allow", "freezer": "freezer.state",
+	"blkio": "blkio.throttle.read_bps_device", "net_cls": "net_cls.classid",
+	"net_prio": "net_prio.ifpriomap", "perf_event": "cgroup.procs", "pids": "pids.max",
+	"rdma": "rdma.max", "misc": "misc.max", "hugetlb": "hugetlb.2MB.limit_in_bytes",
+}
+
+// Why a v1 controller is not usable.
+const (
+	reasonNotV1       = "this kernel has no v1 part of it; since 6.12 that says nothing about v2"
+	reasonV1Disabled  = "switched off by cgroup_disable= on the kernel command line"
+	reasonV1Unmounted = "built, but no v1 hierarchy of it is mounted; it may belong to v2"
+)
+
+// v1Controller checks one controller, "memory", or one knob of it,
+// "memory memory.memsw.limit_in_bytes". It never mounts a hierarchy: that
+// would take the controller away from v2 for the whole machine.
+func v1Controller(_ *stage, arg string) Finding {
+	controller, knob, _ := strings.Cut(arg, " ")
+	if knob == "" {
+		knob = v1Knobs[controller]
+	}
+	line, ok := parseProcCgroups(strings.NewReader(text("/proc/cgroups")))[controller]
+	switch {
+	case !ok:
+		return read(No, "/proc/cgroups", "no line for "+controller).because(reasonNotV1)
+	case !line.enabled:
+		return read(Off, "/proc/cgroups", controller+" enabled=0").because(reasonV1Disabled)
+	case line.hierarchy == "0":
+		return read(Off, "/proc/cgroups", controller+" hierarchy=0").because(reasonV1Unmounted)
+	}
+	return v1Knob(controller, knob)
+}
+
+// v1Knob looks for the file in a new child cgroup, or, where none may be made,
+// in the caller's own.
+func v1Knob(controller, knob string) Finding {
+	look := func(dir string) Finding {
+		_, err := os.Stat(dir + "/" + knob)
+		return asked("stat("+dir+"/"+knob+")", err, driver).because("the controller is there, this file of it is not")
+	}
+	f := inTempCgroup(controller, look)
+	if f.State != Denied {
+		return f
+	}
+	own, _ := ownCgroupDir(controller)
+	return look(own)
+}
+
+// v1Mounted says whether any v1 hierarchy with a controller is mounted.
+func v1Mounted(*stage, string) Finding {
+	var names []string
+	for c := range v1Knobs {
+		if _, ok := cgroupPoint(ownMounts(), c); ok {
+			names = append(names, c)
+		}
+	}
+	if len(names) == 0 {
+		return read(Off, "/proc/self/mountinfo", "no cgroup v1 controller is mounted").
+			because("this machine uses cgroup v2 only, or no cgroups at all")
+	}
+	return read(Yes, "/proc/self/mountinfo", sortedWords(names))
+}

@@ -1,0 +1,110 @@
+package probe
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// pivotRoot does what every container start does: the new root takes the place
+// of the old one, which is then let go of.
+func pivotRoot(s *stage, _ string) Finding {
+	return onThread(func() Finding {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return asked("unshare(CLONE_NEWNS)", err, absentEINVAL)
+		}
+		dir := s.fresh()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+			return asked("mount(tmpfs)", err, driver)
+		}
+		if err := unix.Chdir(dir); err != nil {
+			return asked("chdir("+dir+")", err, verdict{})
+		}
+		// (".", ".") stacks the old root on the new one: no put_old folder is
+		// needed, and one detach takes it away.
+		f := asked(`pivot_root(".", ".")`, unix.PivotRoot(".", "."), absentEINVAL)
+		if f.State == No {
+			f.Reason = "the root of this mount namespace is the initramfs, which cannot be moved away"
+		}
+		return f.then(func() Finding {
+			return asked(`umount2(".", MNT_DETACH)`, unix.Unmount(".", unix.MNT_DETACH), verdict{})
+		})
+	})
+}
+
+// mountProc mounts a new proc, as a container inside a container must. The
+// kernel refuses that where something covers a part of the proc in sight,
+// because a fresh one would uncover it.
+func mountProc(s *stage, options string) Finding {
+	call := "mount(proc)"
+	if options != "" {
+		call = "mount(proc, " + options + ")"
+	}
+	f := asked(call, unix.Mount("proc", s.fresh(), "proc", 0, options), absentEINVAL)
+	if f.State == Denied {
+		if over := coveredPaths(ownMounts(), "/proc/"); len(over) > 0 {
+			return f.because("parts of /proc are covered by other mounts: " + strings.Join(over, " "))
+		}
+	}
+	return f
+}
+
+// coveredPaths returns what is mounted below a folder, without what systemd
+// mounts there on any machine.
+func coveredPaths(mounts []mountLine, below string) []string {
+	var list []string
+	for _, m := range mounts {
+		if strings.HasPrefix(m.point, below) && m.fstype != "binfmt_misc" && m.fstype != "autofs" {
+			list = append(list, m.point)
+		}
+	}
+	return list
+}
+
+// mountKind mounts a file system whose instances belong to a namespace.
+// The argument is "type" or "type options".
+func mountKind(s *stage, arg string) Finding {
+	kind, options, _ := strings.Cut(arg, " ")
+	return onThread(func() Finding {
+		// mqueue belongs to the ipc namespace: in a user namespace only our own
+		// one may be mounted.
+		if err := unix.Unshare(unix.CLONE_NEWIPC); err != nil {
+			return asked("unshare(CLONE_NEWIPC)", err, absentEINVAL)
+		}
+		dir := s.fresh()
+		err := unix.Mount(kind, dir, kind, 0, options)
+		if err == nil {
+			defer unix.Unmount(dir, unix.MNT_DETACH)
+		}
+		return asked("mount("+arg+")", err, driver)
+	})
+}
+
+// registered asks whether the kernel knows a file system type.
+// fsopen(2) answers that without a mount; before 5.2, mount(2) says ENODEV.
+func registered(s *stage, kind string) Finding {
+	fd, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
+	if err == nil {
+		unix.Close(fd)
+	}
+	if err == unix.ENOSYS {
+		return registeredOld(s, kind)
+	}
+	return asked("fsopen("+kind+")", err, verdict{absent: []unix.Errno{unix.ENODEV}})
+}
+
+// registeredOld takes any answer but ENODEV for "registered": the mount itself
+// cannot work, it has no device.
+func registeredOld(s *stage, kind string) Finding {
+	dir := s.fresh()
+	defer os.Remove(dir)
+	err := unix.Mount("none", dir, kind, 0, "")
+	if err == nil {
+		_ = unix.Unmount(dir, unix.MNT_DETACH)
+	}
+	return asked("mount("+kind+")", err, verdict{
+		absent:  []unix.Errno{unix.ENODEV},
+		present: []unix.Errno{unix.EINVAL, unix.ENOTBLK, unix.ENOENT, unix.EBUSY},
+	})
+}
