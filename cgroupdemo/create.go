@@ -1,0 +1,184 @@
+package cgroupdemo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Op is what a [Step] does.
+type Op string
+
+// The two acts that making a group consists of.
+const (
+	OpMkdir Op = "mkdir"
+	OpWrite Op = "write"
+)
+
+// Step is one act of [Create]; the shell can do it too.
+type Step struct {
+	Op    Op
+	Path  string
+	Value string
+	Why   string
+}
+
+// Shell is the line that does the same by hand.
+func (s Step) Shell() string {
+	if s.Op == OpMkdir {
+		return "mkdir " + s.Path
+	}
+	return fmt.Sprintf("echo '%s' > %s", s.Value, s.Path)
+}
+
+// Create makes the group: mkdir(2) in every hierarchy that it needs
+// (cgroups(7)), with cgroup.subtree_control written on the way down on version
+// 2 and the cpuset filled in on version 1. The group must not exist
+// (fs.ErrExist); folders above it may. On an error what was made is removed.
+func Create(hs *Hierarchies, cfg Config) (*Group, error) {
+	g, err := Open(hs, cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range g.Places {
+		if _, err := os.Lstat(p.Dir); err == nil {
+			return nil, fmt.Errorf("create group %s: %s: %w", cfg.Name, p.Dir, fs.ErrExist)
+		}
+	}
+	steps, err := g.CreateSteps(hs)
+	if err != nil {
+		return nil, err
+	}
+	var made []string
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return nil, errors.Join(fmt.Errorf("create group %s: %w", cfg.Name, err), removeAll(made))
+		}
+		if s.Op == OpMkdir {
+			made = append(made, s.Path)
+		}
+	}
+	return g, nil
+}
+
+// removeAll takes back, newest first. Only rmdir: a group with something in it stays.
+func removeAll(dirs []string) error {
+	var errs []error
+	for _, dir := range slices.Backward(dirs) {
+		errs = append(errs, rmdir(dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (s Step) do() error {
+	if s.Op == OpWrite {
+		return writeFile(s.Path, s.Value)
+	}
+	err := os.Mkdir(s.Path, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // a folder above the leaf that somebody made in the meantime
+	}
+	return err
+}
+
+// writeFile writes a control file in one write(2), as the kernel wants it, and
+// never creates one: a missing file is ENOENT, "the controller is not enabled".
+func writeFile(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return fmt.Errorf("write %q: %w", value, err)
+	}
+	_, err = f.WriteString(value)
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return fmt.Errorf("write %q: %w", value, err)
+	}
+	return nil
+}
+
+// CreateSteps plans what [Create] does. It reads what exists and changes nothing.
+func (g *Group) CreateSteps(hs *Hierarchies) ([]Step, error) {
+	var steps []Step
+	for _, dir := range g.dirs() {
+		p := g.Places[slices.IndexFunc(g.Places, func(p Place) bool { return p.Dir == dir })]
+		if err := Delegation(p.Version, firstExisting(p.Dir)); err != nil {
+			return nil, fmt.Errorf("create group %s: %w", g.Config.Name, err)
+		}
+		if p.Version == V1 {
+			steps = append(steps, g.stepsV1(p)...)
+		} else {
+			steps = append(steps, g.stepsV2(hs, p)...)
+		}
+	}
+	return steps, nil
+}
+
+// stepsV1 fills the cpuset at each new level: a v1 cpuset is born empty, and
+// nothing can be moved into a group that may run nowhere (ENOSPC).
+func (g *Group) stepsV1(p Place) []Step {
+	var steps []Step
+	cpuset := g.serves(p.Dir, CPUSet)
+	for _, dir := range append(wayDown(p.Base, p.Dir)[1:], p.Dir) {
+		if !exists(dir) {
+			steps = append(steps, mkdirStep(dir))
+		}
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+			if cpuset && strings.TrimSpace(ReadText(dir, file).Value) == "" {
+				steps = append(steps, Step{OpWrite, filepath.Join(dir, file), inherited(dir, file),
+					"a v1 cpuset is born empty and takes no process before it is filled: the parent's value"})
+			}
+		}
+	}
+	return steps
+}
+
+// inherited is the value of the nearest group above that has one.
+func inherited(dir, file string) string {
+	for above := filepath.Dir(dir); above != filepath.Dir(above); above = filepath.Dir(above) {
+		if value := strings.TrimSpace(ReadText(above, file).Value); value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// stepsV2 makes each level and then lets it hand on, top first.
+func (g *Group) stepsV2(hs *Hierarchies, p Place) []Step {
+	controllers := g.Config.v2Names(hs)
+	if len(g.Config.Controllers) == 0 { // all that can be had: what the base was given
+		given := strings.Fields(ReadText(p.Base, "cgroup.controllers").Value)
+		controllers = slices.DeleteFunc(controllers, func(c string) bool { return !slices.Contains(given, c) })
+	}
+	var steps []Step
+	for _, dir := range append(wayDown(p.Base, p.Dir), p.Dir) {
+		if !exists(dir) {
+			steps = append(steps, mkdirStep(dir))
+		}
+		if dir != p.Dir {
+			steps = append(steps, handOn(dir, controllers)...)
+		}
+	}
+	return steps
+}
+
+func mkdirStep(dir string) Step {
+	return Step{Op: OpMkdir, Path: dir, Why: "a group is a directory; the kernel fills it with files"}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func firstExisting(dir string) string {
+	for !exists(dir) && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+	}
+	return dir
+}
