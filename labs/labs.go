@@ -14,7 +14,9 @@ import (
 
 // All are the labs in order.
 func All() []bench.Lab {
-	return []bench.Lab{}
+	return []bench.Lab{
+		groupsLab(),
+	}
 }
 
 // Key names the prose of a lab: "01-mount".

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"cutaway/internal/evidence"
+	"cutaway/internal/journal"
 	"cutaway/internal/probe"
 )
 
@@ -28,6 +29,9 @@ type Step struct {
 	Extra bool
 	// Inside names the process whose namespaces `shell inside` enters.
 	Inside string
+	// Intend lists what the act will make on the real machine, as undos. They
+	// are in the journal before the act, whoever performs it.
+	Intend func(*Bench) ([]journal.Undo, error)
 	// Do is the act: one mechanism call. nil for a step that only looks.
 	Do func(context.Context, *Bench) error
 	// ByHand is the shell that does the same.

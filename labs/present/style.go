@@ -67,7 +67,7 @@ func breakPoint(line string, width int) int {
 		}
 		used += w
 		last = i + len(string(r))
-		if r == ' ' || (w == 2 && !closesNext(line[last:])) {
+		if r == ' ' || r == '/' || (w == 2 && !closesNext(line[last:])) {
 			space = last
 		}
 	}

@@ -2,6 +2,7 @@ package present
 
 import (
 	"io"
+	"math"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
@@ -10,9 +11,15 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// table writes rows under heads, each cell wrapped to its share of the width.
+// table writes rows under heads. On a terminal each cell is wrapped to its
+// share of the width; plain text, which is searched and copied from, keeps its
+// lines whole.
 func (s Style) table(out io.Writer, heads []string, rows [][]string) {
-	widths := shares(heads, rows, s.width()-3*len(heads)-1)
+	width := s.width() - 3*len(heads) - 1
+	if s.Width == 0 {
+		width = math.MaxInt32
+	}
+	widths := shares(heads, rows, width)
 	rendition := tw.Rendition{Borders: tw.BorderNone, Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}}
 	if s.Boxes {
 		rendition = tw.Rendition{Symbols: tw.NewSymbols(tw.StyleLight)}

@@ -155,7 +155,7 @@ func (t *Text) evidence(e walk.EvidenceEvent) {
 	for _, r := range e.Rows {
 		row := append([]string{t.Words.Term(t.key(e.Lab), r.Fact)}, r.Values...)
 		for i := 1; i < len(row); i++ {
-			row[i] = t.Words.Say(row[i])
+			row[i] = t.value(row[i])
 		}
 		rows = append(rows, append(row, r.From))
 	}
@@ -169,6 +169,14 @@ func (t *Text) evidence(e walk.EvidenceEvent) {
 	inner.Width = t.Style.width() - 2
 	inner.table(&table, heads, rows)
 	t.line("%s", indent("  ", strings.Split(strings.TrimRight(table.String(), "\n"), "\n")))
+}
+
+// value makes an empty value visible.
+func (t *Text) value(v string) string {
+	if v == "" {
+		return t.say("(empty)")
+	}
+	return t.Words.Say(v)
 }
 
 func (t *Text) plot(e walk.PlotEvent) {

@@ -109,6 +109,9 @@ func describe(s probe.State) string {
 
 // act performs the step, in Go or by its shell lines.
 func (p *performer) act(ctx context.Context, step bench.Step, byHand bool) error {
+	if err := p.intend(step); err != nil {
+		return err
+	}
 	if byHand && step.ByHand.Lines != nil {
 		return p.actByHand(ctx, step)
 	}
@@ -119,6 +122,23 @@ func (p *performer) act(ctx context.Context, step bench.Step, byHand bool) error
 		return nil
 	}
 	return step.Do(ctx, p.bench)
+}
+
+// intend puts on disk how to undo what the act will make.
+func (p *performer) intend(step bench.Step) error {
+	if step.Intend == nil {
+		return nil
+	}
+	undos, err := step.Intend(p.bench)
+	if err != nil {
+		return err
+	}
+	for _, u := range undos {
+		if err := p.bench.Intend(u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *performer) handLines(step bench.Step, ran bool, lines []HandLine) ByHandEvent {
