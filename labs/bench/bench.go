@@ -11,6 +11,7 @@ import (
 
 	"cutaway/internal/inside"
 	"cutaway/internal/journal"
+	"cutaway/nsdemo"
 )
 
 // Bench is what the acts and views of one lab work with. It lives as long as
@@ -23,17 +24,24 @@ type Bench struct {
 	// Where the lab runs: "host", "userns" or "vm".
 	Where string
 
-	run     *journal.Run
-	helpers map[string]*inside.Helper // processes that steps started
-	joined  map[string]*inside.Helper // helpers that entered a process of the shell's
-	values  map[string]any
+	run    *journal.Run
+	kept   map[string]Subject         // processes that steps started
+	joined map[string]*nsdemo.Process // ours, in the namespaces of a process of the shell's
+	values map[string]any
+}
+
+// Subject is a process that a step started and keeps on the bench: a
+// *nsdemo.Process, or an *inside.Helper that runs a load.
+type Subject interface {
+	Pid() int
+	Close() error
 }
 
 // New is a bench on a scratch folder, with the journal of its run.
 func New(dir, where string, run *journal.Run, params map[string]string) *Bench {
 	return &Bench{
 		Dir: dir, Where: where, Params: params, run: run,
-		helpers: map[string]*inside.Helper{}, joined: map[string]*inside.Helper{}, values: map[string]any{},
+		kept: map[string]Subject{}, joined: map[string]*nsdemo.Process{}, values: map[string]any{},
 	}
 }
 
@@ -71,12 +79,19 @@ var ErrNoSubject = errors.New("no such process on the bench")
 
 // Keep puts a process under a name. Its pid also goes into NAME.pid in the
 // scratch folder, so that later shell lines find it.
-func (b *Bench) Keep(name string, h *inside.Helper) error {
+func (b *Bench) Keep(name string, s Subject) error {
 	if err := b.Drop(name); err != nil {
 		return err
 	}
-	b.helpers[name] = h
-	return os.WriteFile(b.Path(name+".pid"), []byte(strconv.Itoa(h.Pid())+"\n"), 0o644)
+	b.kept[name] = s
+	return os.WriteFile(b.Path(name+".pid"), []byte(strconv.Itoa(s.Pid())+"\n"), 0o644)
+}
+
+// Kept is the process of that name as the step that started it knows it, or
+// the zero value when a shell line started it, or nobody.
+func Kept[T Subject](b *Bench, name string) T {
+	s, _ := b.kept[name].(T)
+	return s
 }
 
 // Pid is the process of that name, made by a step or by a shell line. The
@@ -96,25 +111,30 @@ func (b *Bench) Pid(name string) (int, error) {
 	return pid, nil
 }
 
-// Inside is a helper in the namespaces of the named process: the process
-// itself where a step started it, else one that joins it.
-func (b *Bench) Inside(ctx context.Context, name string) (*inside.Helper, error) {
-	if h, ok := b.helpers[name]; ok {
-		return h, nil
+// Inside is a process in the namespaces of the named one, to act and read
+// there: the named process itself where a step started it with nsdemo, else
+// one that joins it.
+func (b *Bench) Inside(ctx context.Context, name string) (*nsdemo.Process, error) {
+	if p := Kept[*nsdemo.Process](b, name); p != nil {
+		return p, nil
 	}
-	if h, ok := b.joined[name]; ok {
-		return h, nil
+	if p, ok := b.joined[name]; ok {
+		return p, nil
 	}
 	pid, err := b.Pid(name)
 	if err != nil {
 		return nil, err
 	}
-	h, err := Enter(ctx, pid, nil)
+	kinds, err := foreign(pid)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	b.joined[name] = h
-	return h, nil
+	p, err := nsdemo.Join(ctx, pid, kinds...)
+	if err != nil {
+		return nil, fmt.Errorf("enter the namespaces of %s: %w", name, err)
+	}
+	b.joined[name] = p
+	return p, nil
 }
 
 // Enter starts a helper in all namespaces of a process, with the given
@@ -124,7 +144,11 @@ func Enter(ctx context.Context, pid int, env []string, files ...*os.File) (*insi
 	if err != nil {
 		return nil, err
 	}
-	h, err := inside.Start(ctx, inside.Config{Join: &inside.Join{Pid: pid, Kinds: kinds}, Env: env, Files: files})
+	join := &inside.Join{Pid: pid}
+	for _, k := range kinds {
+		join.Kinds = append(join.Kinds, string(k))
+	}
+	h, err := inside.Start(ctx, inside.Config{Join: join, Env: env, Files: files})
 	if err != nil {
 		return nil, fmt.Errorf("enter the namespaces of process %d: %w", pid, err)
 	}
@@ -134,37 +158,35 @@ func Enter(ctx context.Context, pid int, env []string, files ...*os.File) (*insi
 // foreign lists the kinds of namespace in which the process differs from us.
 // Those that are equal need not be joined, and a user namespace must not be
 // joined twice (setns(2): EINVAL).
-func foreign(pid int) ([]string, error) {
-	var kinds []string
-	for _, kind := range []string{"user", "mnt", "uts", "ipc", "net", "pid", "cgroup", "time"} {
-		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
-		if err != nil {
-			return nil, err
-		}
-		if ours, err := os.Readlink("/proc/self/ns/" + kind); err == nil && ours != theirs {
-			kinds = append(kinds, kind)
-		}
+func foreign(pid int) ([]nsdemo.Kind, error) {
+	theirs, err := nsdemo.IDs("/proc", pid)
+	if err != nil {
+		return nil, err
 	}
-	return kinds, nil
+	ours, err := nsdemo.IDs("/proc", os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	return nsdemo.Differing(ours, theirs), nil
 }
 
 // Forget lets go of the helper that joined a process, when a step is about to
 // end that process or to change its namespaces.
 func (b *Bench) Forget(name string) error {
-	h, ok := b.joined[name]
+	p, ok := b.joined[name]
 	if !ok {
 		return nil
 	}
 	delete(b.joined, name)
-	return h.Close()
+	return p.Close()
 }
 
 // Drop ends the process of that name that a step started, if there is one.
 func (b *Bench) Drop(name string) error {
 	err := b.Forget(name)
-	if h, ok := b.helpers[name]; ok {
-		delete(b.helpers, name)
-		err = errors.Join(err, h.Close())
+	if s, ok := b.kept[name]; ok {
+		delete(b.kept, name)
+		err = errors.Join(err, s.Close())
 	}
 	return err
 }
@@ -175,7 +197,7 @@ func (b *Bench) Close() error {
 	for name := range b.joined {
 		errs = append(errs, b.Forget(name))
 	}
-	for name := range b.helpers {
+	for name := range b.kept {
 		errs = append(errs, b.Drop(name))
 	}
 	return errors.Join(errs...)

@@ -2,19 +2,17 @@ package walk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"cutaway/internal/evidence"
 	"cutaway/internal/inside"
 	"cutaway/internal/journal"
 	"cutaway/labs/bench"
+	"cutaway/nsdemo"
 )
 
 // The test binary is its own worker, as the program is: the worker performs
@@ -29,17 +27,6 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
-}
-
-func init() {
-	inside.Register("test.sethostname", func(_ context.Context, args json.RawMessage) (any, error) {
-		var name string
-		if err := json.Unmarshal(args, &name); err != nil {
-			return nil, err
-		}
-		return nil, unix.Sethostname([]byte(name))
-	})
-	inside.Register("test.hostname", func(context.Context, json.RawMessage) (any, error) { return os.Hostname() })
 }
 
 // testLabs are small labs that show one behaviour of the walk each.
@@ -73,11 +60,11 @@ func startStep() bench.Step {
 	return bench.Step{
 		Name: "start", Reproduces: []string{"ns-uts"}, Inside: "inner",
 		Do: func(ctx context.Context, b *bench.Bench) error {
-			h, err := inside.Start(ctx, inside.Config{Attr: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUTS}})
+			p, err := nsdemo.Start(ctx, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.UTS}})
 			if err != nil {
 				return err
 			}
-			return b.Keep("inner", h)
+			return b.Keep("inner", p)
 		},
 		ByHand: bench.ByHand{
 			Lines: bench.Lines("unshare --uts sleep 1000 & echo $! > inner.pid", "sleep 0.1"),
@@ -98,7 +85,7 @@ func renameStep() bench.Step {
 			if err != nil {
 				return err
 			}
-			return h.Call(ctx, "test.sethostname", "cutaway-test", nil)
+			return h.SetHostname(ctx, "cutaway-test")
 		},
 		ByHand: bench.ByHand{
 			Lines: bench.Lines("nsenter --target $(cat inner.pid) --uts sh -c 'echo cutaway-test > /proc/sys/kernel/hostname'"),
@@ -138,7 +125,6 @@ func readHostnames(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error)
 	if err != nil {
 		return facts, err
 	}
-	var in string
-	err = h.Call(ctx, "test.hostname", nil, &in)
+	in, err := h.Hostname(ctx)
 	return append(facts, evidence.F("hostname inside", "uname(2)", in)), err
 }
