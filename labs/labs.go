@@ -15,6 +15,7 @@ import (
 // All are the labs in order.
 func All() []bench.Lab {
 	return []bench.Lab{
+		utsLab(),
 		groupsLab(),
 	}
 }
@@ -42,6 +43,9 @@ func Needs(picked []bench.Lab) []probe.ID {
 	}
 	return ids
 }
+
+// needs names kernel features by their probes' ids.
+func needs(ids ...probe.ID) []probe.ID { return ids }
 
 // Select finds labs by number ("1", "01"), name ("mount"), range ("01-09") or
 // "all". They come in order, each once.

@@ -57,7 +57,7 @@ func (t *Text) lab(e walk.LabEvent) {
 		t.line("%s", t.Style.paint(dim, t.say("performed on: {}, kernel {}", t.Words.Say(placeWords[e.Where]), e.Kernel)))
 		if t.Prose && l.Intro != "" {
 			t.line("")
-			t.paragraph("", l.Intro)
+			t.paragraph("", prose(l.Intro))
 		}
 		return
 	}
