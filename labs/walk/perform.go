@@ -35,12 +35,18 @@ func (p *performer) step(ctx context.Context, number int, byHand bool) (State, e
 	return state, ctx.Err()
 }
 
+// announce opens a step.
 func (p *performer) announce(number int) {
 	step := p.lab.Steps[number]
 	p.emit(StepEvent{
 		Lab: p.lab.ID, Step: step.Name, State: Start, Number: number + 1, Of: len(p.lab.Steps),
 		Reproduces: step.Reproduces, Extra: step.Extra,
 	})
+	// What one would type comes before the act, so that it can be compared
+	// with a prediction. When it is really run, its output is shown instead.
+	if !p.req.ByHand && (step.ByHand.Lines != nil || step.ByHand.None != "") {
+		p.emit(p.handLines(step, false, nil))
+	}
 }
 
 func (p *performer) perform(ctx context.Context, step bench.Step, byHand bool) (State, string) {
@@ -114,9 +120,6 @@ func (p *performer) act(ctx context.Context, step bench.Step, byHand bool) error
 	}
 	if byHand && step.ByHand.Lines != nil {
 		return p.actByHand(ctx, step)
-	}
-	if step.ByHand.Lines != nil || step.ByHand.None != "" {
-		p.emit(p.handLines(step, false, nil))
 	}
 	if step.Do == nil {
 		return nil
