@@ -135,7 +135,7 @@ func inUserNS(procRoot string) bool {
 
 func lacksKind(procRoot string) bool {
 	ids, err := IDs(procRoot, selfPid(procRoot))
-	return err == nil && len(ids) < len(Kinds())
+	return err == nil && len(ids) > 0 && len(ids) < len(Kinds())
 }
 
 func limitZero(procRoot string) bool {

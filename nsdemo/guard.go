@@ -1,10 +1,6 @@
 package nsdemo
 
-import (
-	"fmt"
-
-	"golang.org/x/sys/unix"
-)
+import "fmt"
 
 // refuseInitial keeps an attempt that must fail from being made where it might
 // succeed: as the host's root in the host's own namespace.
@@ -30,19 +26,4 @@ func refuseOwnPower(k Kind) error {
 		return nil // the host's objects are safe by the kernel's own check
 	}
 	return refuseInitial(k)
-}
-
-type unshareRequest struct{ Kind Kind }
-
-var askUnshare = verb("ns.unshare", nothing(unshare))
-
-// unshare moves the main thread alone, which is what /proc/PID/ns shows.
-func unshare(r unshareRequest) error {
-	if r.Kind == User {
-		return fmt.Errorf("unshare(CLONE_NEWUSER): %w: the kernel refuses it to a program with threads; use Start or Within", unix.EINVAL)
-	}
-	if err := unix.Unshare(int(r.Kind.Flag())); err != nil {
-		return fmt.Errorf("unshare(%s): %w", r.Kind.FlagName(), err)
-	}
-	return nil
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Unshare calls unshare(2) inside, for any kind but user. For pid and time the
@@ -11,6 +14,27 @@ import (
 func (p *Process) Unshare(ctx context.Context, k Kind) error {
 	_, err := askUnshare(ctx, p, unshareRequest{k})
 	return err
+}
+
+type unshareRequest struct{ Kind Kind }
+
+var askUnshare = verb("ns.unshare", nothing(unshare))
+
+// unshare moves the main thread alone, which is what /proc/PID/ns shows.
+func unshare(r unshareRequest) error {
+	if r.Kind == User {
+		return fmt.Errorf("unshare(CLONE_NEWUSER): %w: the kernel refuses it to a program with threads; start a process with one", unix.EINVAL)
+	}
+	if r.Kind == PID {
+		// Go's os package forks a child once, to find out about pidfds (Go 1.23
+		// and up). It would be pid 1 of the new namespace, and its exit the end
+		// of it; so let that happen first.
+		os.FindProcess(os.Getpid())
+	}
+	if err := unix.Unshare(int(r.Kind.Flag())); err != nil {
+		return fmt.Errorf("unshare(%s): %w", r.Kind.FlagName(), err)
+	}
+	return nil
 }
 
 type withinRequest struct {

@@ -51,6 +51,7 @@
 //     the calling goroutine's thread may have moved into. Say so with Join.
 //   - It never outlives its caller: the kernel kills it when the keeper thread
 //     ends (PR_SET_PDEATHSIG), and it leaves by itself when its socket closes.
+//   - It has a process group of its own, so Ctrl-C at the terminal does not reach it.
 //   - A handler runs on the main thread, with tid equal to pid, so /proc/PID/ns
 //     shows what it sees. A goroutine that it starts may run on another thread.
 //   - A handler that executes another program in its place closes the socket; the

@@ -26,13 +26,14 @@ type forkPlan struct {
 }
 
 // steps names what the child was at when it failed; the index crosses the pipe.
-var steps = []string{"setns", "setgroups", "setresgid", "setresuid", "prctl(PR_SET_PDEATHSIG)", "dup3", "execveat"}
+var steps = []string{"setns", "setgroups", "setresgid", "setresuid", "setpgid", "prctl(PR_SET_PDEATHSIG)", "dup3", "execveat"}
 
 const (
 	stepSetns = iota
 	stepSetgroups
 	stepSetresgid
 	stepSetresuid
+	stepSetpgid
 	stepPdeathsig
 	stepDup
 	stepExec

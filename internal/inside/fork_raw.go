@@ -75,7 +75,9 @@ func (r *rawFork) child() {
 	if r.setIDs {
 		r.becomeIDs()
 	}
-	_, _, e := syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
+	_, _, e := syscall.RawSyscall(unix.SYS_SETPGID, 0, 0, 0)
+	r.check(stepSetpgid, e)
+	_, _, e = syscall.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
 	r.check(stepPdeathsig, e)
 	for to, from := range r.fds {
 		_, _, e = syscall.RawSyscall(unix.SYS_DUP3, uintptr(from), uintptr(to), 0)

@@ -226,6 +226,7 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestNothingIsLeft(t *testing.T) {
+	needRoot(t)
 	use := func() {
 		h, err := inside.Start(t.Context(), inside.Config{})
 		if err != nil {
@@ -244,6 +245,11 @@ func TestNothingIsLeft(t *testing.T) {
 		if h, err := inside.Start(t.Context(), bad); err == nil {
 			h.Close()
 			t.Error("nonsense offsets were taken")
+		}
+		// one that fails behind the usher, in a child that the usher cannot reap
+		worse := inside.Config{As: &syscall.Credential{Uid: 65534, Gid: 65534}, Attr: rootInside(unix.CLONE_NEWUSER, 0)}
+		if h, err := inside.Start(t.Context(), worse); !errors.Is(err, unix.EPERM) {
+			t.Errorf("Start(an ordinary user who maps root) = %v, %v; want EPERM", h, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -109,9 +109,14 @@ func spawn(c Config, files []*os.File) (*os.Process, error) {
 }
 
 // startProcess is clone(2) and execve(2) by the os package, which also writes the
-// id maps of a new user namespace.
+// id maps of a new user namespace. The process gets a process group of its own:
+// Ctrl-C at the terminal is for the caller, who still needs the helper to put
+// things back.
 func startProcess(attr syscall.SysProcAttr, args, env []string, files []*os.File) (*os.Process, error) {
 	attr.Pdeathsig = syscall.SIGKILL
+	if !attr.Setsid && !attr.Foreground {
+		attr.Setpgid = true
+	}
 	return os.StartProcess(selfExe, args, &os.ProcAttr{Env: env, Files: files, Sys: &attr})
 }
 

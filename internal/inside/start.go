@@ -100,7 +100,7 @@ func (h *Helper) launch(ctx context.Context, cfg Config) (err error) {
 		}
 	}
 	if err != nil {
-		h.abandon()
+		h.abandon(first)
 	}
 	return err
 }
@@ -159,12 +159,17 @@ func (h *Helper) openSocket() (theirs *os.File, err error) {
 	return os.NewFile(uintptr(fds[1]), "inside-socket"), nil
 }
 
-// abandon undoes a start that failed half-way.
-func (h *Helper) abandon() {
+// abandon undoes a start that failed half-way. An usher may have left a child of
+// ours behind whose pid nobody knows: one that died before its exec. It is in the
+// process group that the first process made.
+func (h *Helper) abandon(first *os.Process) {
 	h.conn.Close()
 	if h.proc != nil {
 		h.proc.Kill()
 		h.proc.Wait()
+	}
+	for err := error(nil); first != nil && (err == nil || err == unix.EINTR); {
+		_, err = unix.Wait4(-first.Pid, nil, unix.WALL, nil)
 	}
 	h.stderr.close()
 }
