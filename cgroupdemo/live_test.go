@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -60,7 +61,9 @@ func liveWith(t *testing.T, cfg Config) *Group {
 			lacks(t, fmt.Sprintf("cgroup controller %s (mounted on v1, or in cgroup.controllers)", c))
 		}
 	}
-	cfg.Prefix = fmt.Sprintf("cutaway-test-%d", os.Getpid())
+	if !strings.HasPrefix(cfg.Name, "cutaway-test-") {
+		cfg.Prefix = fmt.Sprintf("cutaway-test-%d", os.Getpid())
+	}
 	g, err := Create(hs, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -39,8 +39,8 @@ func Burn(ctx context.Context, threads int) Burned {
 		work.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			for ctx.Err() == nil {
-				spin()
+			for x := uint64(88172645463325252); ctx.Err() == nil; {
+				x = spin(x)
 				all.Store(currentCPU(), true)
 			}
 		})
@@ -55,11 +55,8 @@ func Burn(ctx context.Context, threads int) Burned {
 	return b
 }
 
-// spin is some hundred microseconds of arithmetic.
-//
-//go:noinline
-func spin() uint64 {
-	x := uint64(88172645463325252)
+// spin is some hundred microseconds of arithmetic (xorshift, which nothing can shorten).
+func spin(x uint64) uint64 {
 	for range 200_000 {
 		x ^= x << 13
 		x ^= x >> 7
