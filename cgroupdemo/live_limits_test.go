@@ -197,7 +197,9 @@ func TestLiveMemory(t *testing.T) {
 		t.Errorf("OOM report = %+v, %v; want one kill and its event", oom, err)
 	}
 	m := g.Memory()
-	if m.OOMKills.Value != 1 || m.Peak.Value > limit || m.Peak.Value < limit*9/10 || swapless && m.AtLimit.Value == 0 {
+	// The kernel lets a page or so pass that it cannot refuse, so the peak may
+	// lie a little above the limit.
+	if m.OOMKills.Value != 1 || m.Peak.Value > limit*101/100 || m.Peak.Value < limit*9/10 || swapless && m.AtLimit.Value == 0 {
 		t.Errorf("after the kill: %d kills, peak %d, %d times at the limit; want 1, near %d, some", m.OOMKills.Value, m.Peak.Value, m.AtLimit.Value, limit)
 	}
 	t.Logf("limit %d, peak %d, kills %d (%s), at the limit %d times", limit, m.Peak.Value, m.OOMKills.Value, m.OOMKills.Path, m.AtLimit.Value)

@@ -103,6 +103,11 @@ func TestNewPlan(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s on %s (-want +got):\n%s", test.name, version, diff)
 			}
+			for _, w := range NewPlan(test.spec, always(version), test.now).Writes {
+				if Meaning(w.File) == "" && w.File != DeviceProgram {
+					t.Errorf("%s: %s has no meaning to be shown", test.name, w.File)
+				}
+			}
 		}
 		if err := test.spec.Validate(); err != nil && test.name != "unified" {
 			t.Errorf("%s: Validate() = %v; want nil", test.name, err)
