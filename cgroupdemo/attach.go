@@ -13,6 +13,8 @@ import (
 // Attach moves a process with all its threads into the group: its id into
 // cgroup.procs of every directory of the group (cgroups(7)). Children that it
 // has already stay where they are; those it starts from now on are born here.
+// Each hierarchy is a move of its own: after an error the process may be in the
+// group in some of them; [Group.Release] takes it out of all.
 func (g *Group) Attach(pid int) error {
 	for _, dir := range g.dirs() {
 		if err := writeFile(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid)); err != nil {

@@ -56,21 +56,29 @@ func Create(hs *Hierarchies, cfg Config) (*Group, error) {
 	var made []string
 	for _, s := range steps {
 		if err := s.do(); err != nil {
-			return nil, errors.Join(fmt.Errorf("create group %s: %w", cfg.Name, err), removeAll(made))
+			return nil, errors.Join(fmt.Errorf("create group %s: %w", cfg.Name, err), g.uncreate(made))
 		}
-		if s.Op == OpMkdir {
+		if dir := filepath.Dir(s.Path); s.Op == OpMkdir {
 			made = append(made, s.Path)
+		} else if controllers, ok := s.handsOn(); ok && !slices.Contains(made, dir) {
+			g.Handed = append(g.Handed, Handed{dir, controllers})
 		}
 	}
 	return g, nil
 }
 
-// removeAll takes back, newest first. Only rmdir: a group with something in it stays.
-func removeAll(dirs []string) error {
+// handsOn tells a write to cgroup.subtree_control, and the names in it.
+func (s Step) handsOn() ([]string, bool) {
+	return strings.Fields(strings.ReplaceAll(s.Value, "+", "")), filepath.Base(s.Path) == "cgroup.subtree_control"
+}
+
+// uncreate takes back, newest first. Only rmdir: a group with something in it stays.
+func (g *Group) uncreate(made []string) error {
 	var errs []error
-	for _, dir := range slices.Backward(dirs) {
+	for _, dir := range slices.Backward(made) {
 		errs = append(errs, rmdir(dir))
 	}
+	g.takeBack()
 	return errors.Join(errs...)
 }
 

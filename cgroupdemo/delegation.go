@@ -40,6 +40,8 @@ func Delegation(v Version, dir string) error {
 
 func wayOut(v Version, err error) string {
 	switch {
+	case err == unix.ENOENT:
+		return "this is not a control group of that version"
 	case err == unix.EROFS:
 		return "the cgroup filesystem is mounted read-only, as in most containers: run on the host, or remount it writable"
 	case v == V1:

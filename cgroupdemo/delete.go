@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Delete removes the group: rmdir(2) of the groups below it first, then its own
-// directories, then the prefix folder if it is empty. A group that is not there
+// directories, then the prefix folder if it is empty, and takes back what
+// Create made groups above hand on. A group that is not there
 // is no error. EBUSY is tried again until ctx ends, because a killed process
 // leaves its group a moment after its parent has reaped it. Never a recursive
 // delete: the files in a group cannot be removed and need not be.
@@ -28,7 +30,19 @@ func (g *Group) Delete(ctx context.Context) error {
 		return fmt.Errorf("delete group %s: %w", g.Config.Name, errors.Join(errs...))
 	}
 	g.removePrefix()
+	g.takeBack()
 	return nil
+}
+
+// takeBack makes the groups above hand on only what they did before. EBUSY says
+// that another group below still uses the controller, so it stays.
+func (g *Group) takeBack() {
+	for _, h := range slices.Backward(g.Handed) {
+		for _, c := range h.Controllers {
+			_ = writeFile(filepath.Join(h.Dir, "cgroup.subtree_control"), "-"+c)
+		}
+	}
+	g.Handed = nil
 }
 
 // removePrefix ignores refusals: EBUSY says that the folder has other groups.

@@ -12,7 +12,7 @@ import (
 
 // ControlFile is one file that the kernel put into a group's directory.
 type ControlFile struct {
-	Reading[string] // the first kilobyte of what it says; Err for write-only ones
+	Reading[string] // the first kilobyte of what it says; Err for those that can only be written
 	Name            string
 	Mode            fs.FileMode
 	Meaning         string // one line; "" for files that no lab uses
@@ -42,7 +42,7 @@ func (g *Group) Files() ([]ControlFile, error) {
 func beginning(dir, name string, mode fs.FileMode) Reading[string] {
 	path := filepath.Join(dir, name)
 	if mode&0o444 == 0 {
-		return Reading[string]{Path: path, Err: fmt.Errorf("%s is write-only: %w", path, fs.ErrPermission)}
+		return Reading[string]{Path: path, Err: fmt.Errorf("%s cannot be read, only written: %w", path, fs.ErrPermission)}
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -6,9 +6,21 @@ import (
 )
 
 // Group is one control group: a directory per hierarchy that it needs.
+//
+// The struct is plain data: stored as JSON and read back by a later process, it
+// can still be looked at, killed and deleted.
 type Group struct {
 	Config Config
 	Places []Place
+	// Handed lists groups that were there before and that Create made hand on
+	// controllers; Delete takes that back.
+	Handed []Handed
+}
+
+// Handed is one write to cgroup.subtree_control of a group that is not ours.
+type Handed struct {
+	Dir         string
+	Controllers []string
 }
 
 // Open names a group without touching it; it may not exist yet or any more.
@@ -17,7 +29,7 @@ func Open(hs *Hierarchies, cfg Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Group{cfg, places}, nil
+	return &Group{Config: cfg, Places: places}, nil
 }
 
 // dirs are the group's directories, each once, the v2 one first.

@@ -2,6 +2,7 @@ package cgroupdemo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -28,13 +29,13 @@ func (g *Group) MeasureCPU(ctx context.Context, interval time.Duration, n int) (
 	last, lastAt := g.CPU(), begin
 	m := Measurement{Path: last.Total.Path}
 	for range n {
-		if last.Total.Err != nil {
-			return m, fmt.Errorf("measure group %s: %w", g.Config.Name, last.Total.Err)
-		}
 		if err := pause(ctx, interval); err != nil {
 			return m, err
 		}
 		now, at := g.CPU(), time.Now()
+		if err := errors.Join(last.Total.Err, now.Total.Err); err != nil {
+			return m, fmt.Errorf("measure group %s: %w", g.Config.Name, err)
+		}
 		used := now.Total.Value - last.Total.Value
 		m.Samples = append(m.Samples, Sample{
 			At: at.Sub(begin), Used: used,

@@ -2,7 +2,6 @@ package cgroupdemo
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -76,50 +75,44 @@ func (w *OOMWatch) watch(dir string) error {
 
 // OOM is one report.
 type OOM struct {
-	Kills uint64 // processes killed since the last report, or since WatchOOM
-	Total Reading[uint64]
+	Kills  uint64 // processes killed since the last report, or since WatchOOM
+	Total  Reading[uint64]
+	Events int // notifications that the kernel sent on the way
 }
 
-// Wait sleeps until the OOM killer has ended a process of the group. The event
-// is sent when the memory has run out, a moment before the kill is counted, so
-// after waking the counter is looked at until it moves.
+// Wait sleeps until the OOM killer has ended a process of the group. The kernel
+// notifies when the memory has run out, a moment before the kill is counted, so
+// after waking the counter is looked at again until it moves.
 func (w *OOMWatch) Wait(ctx context.Context) (OOM, error) {
-	stop := context.AfterFunc(ctx, func() { _ = w.file.SetReadDeadline(time.Now()) })
-	defer stop()
+	var report OOM
 	for {
-		total := w.group.Memory().OOMKills
-		if total.Err == nil && total.Value > w.seen {
-			report := OOM{total.Value - w.seen, total}
-			w.seen = total.Value
+		report.Total = w.group.Memory().OOMKills
+		if report.Total.Err == nil && report.Total.Value > w.seen && report.Events > 0 {
+			report.Kills, w.seen = report.Total.Value-w.seen, report.Total.Value
 			return report, nil
 		}
-		if err := w.wake(); err != nil {
-			if ctx.Err() != nil {
-				err = ctx.Err()
-			}
-			return OOM{}, fmt.Errorf("wait for OOM in group %s: %w", w.group.Config.Name, err)
+		woken, err := w.wake()
+		if woken {
+			report.Events++
 		}
-		if err := pause(ctx, time.Millisecond); err != nil {
-			return OOM{}, fmt.Errorf("wait for OOM in group %s: %w", w.group.Config.Name, err)
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return report, fmt.Errorf("wait for OOM in group %s: %w", w.group.Config.Name, err)
 		}
 	}
 }
 
-// wake reads one event away. The deadline bounds the sleep, because one event
-// may stand for several kills; then the counter is looked at again.
-func (w *OOMWatch) wake() error {
-	if err := w.file.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
-		return err
+// wake reads one notification away. The deadline bounds the sleep, so that the
+// counter (which moves a little later) and the caller's ctx are looked at.
+func (w *OOMWatch) wake() (bool, error) {
+	if err := w.file.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+		return false, err
 	}
-	buf := make([]byte, 4096) // inotify refuses a buffer that is too small for one event
-	n, err := w.file.Read(buf)
+	buf := make([]byte, 4096) // inotify refuses a buffer too small for one event
+	_, err := w.file.Read(buf)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
+		return false, nil
 	}
-	if err == nil && n == 8 && binary.NativeEndian.Uint64(buf) == 0 {
-		return fmt.Errorf("empty event")
-	}
-	return err
+	return err == nil, err
 }
 
 // Close ends the watch; the kernel forgets an eventfd that is closed.

@@ -37,7 +37,7 @@ type Place struct {
 func (c Config) validate() error {
 	for _, part := range strings.Split(c.Name, "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\n\x00") {
-			return fmt.Errorf("group name %q: want folder names joined by slashes, without . and ..", c.Name)
+			return fmt.Errorf("group name %q: want folder names joined by slashes; . and .. are none", c.Name)
 		}
 	}
 	if slices.Contains(strings.Split(c.Prefix, "/"), "..") {

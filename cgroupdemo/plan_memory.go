@@ -65,6 +65,7 @@ func softKnobs(s Spec) []knob {
 			why:     "memory for TCP buffers",
 			without: "version 2 counts socket buffers in memory.current (memory.stat: sock) and limits them with the rest"})
 	}
+	//lint:ignore SA1019 config files still carry the field; we say why it is left
 	if m.Kernel != nil {
 		list = append(list, knob{controller: Memory, field: "memory.kernel",
 			without: "the kernel gave up a limit of its own for kernel memory (5.4 deprecated it, 5.16 removed it); memory.limit covers it"})

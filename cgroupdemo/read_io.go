@@ -18,7 +18,8 @@ type DeviceIO struct {
 
 // IO reads the counters of every block device that the group has used:
 // blkio.throttle.io_service_bytes_recursive and io_serviced_recursive on
-// version 1, io.stat on version 2. A device without traffic has no line.
+// version 1, io.stat on version 2. A device without traffic has no line. Version
+// 1 counts only while a throttle is set somewhere on the way up; version 2 always.
 func (g *Group) IO() Reading[[]DeviceIO] {
 	p, err := g.Place(IO)
 	if err != nil {

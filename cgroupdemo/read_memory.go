@@ -36,11 +36,20 @@ func (g *Group) Memory() MemoryUsage {
 	m.OOMKills = pick(m.Events, "oom_kill")
 	m.Anon, m.File, m.Shmem = pick(m.Stat, f.anon), pick(m.Stat, f.file), pick(m.Stat, f.shmem)
 	if p.Version == V1 {
-		m.AtLimit = ReadNumber(p.Dir, "memory.failcnt")
+		m.AtLimit = larger(ReadNumber(p.Dir, "memory.failcnt"), ReadNumber(p.Dir, "memory.memsw.failcnt"))
 		m.Kernel = ReadNumber(p.Dir, "memory.kmem.usage_in_bytes")
 		return m
 	}
 	m.AtLimit = pick(m.Events, "max")
 	m.Kernel = pick(m.Stat, "kernel")
 	return m
+}
+
+// larger: with equal limits for memory and for memory+swap, version 1 runs into
+// the sum first and counts only there.
+func larger(a, b Reading[uint64]) Reading[uint64] {
+	if b.Err == nil && b.Value > a.Value {
+		return b
+	}
+	return a
 }

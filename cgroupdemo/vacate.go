@@ -18,7 +18,7 @@ func Vacate(dir, leaf string) (*Group, error) {
 	if err := (Step{Op: OpMkdir, Path: inner}).do(); err != nil {
 		return nil, fmt.Errorf("vacate %s: %w", dir, err)
 	}
-	g := &Group{Config{Name: leaf}, []Place{{Core, V2, dir, inner}}}
+	g := &Group{Config: Config{Name: leaf}, Places: []Place{{Core, V2, dir, inner}}}
 	// New processes may be forked while we move, so look again until none is left.
 	for range 10 {
 		pids, err := pidsIn(dir)
