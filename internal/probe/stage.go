@@ -13,9 +13,7 @@ type scene struct {
 	Scratch string `json:"scratch"` // empty folder below the state folder, "" when it could not be made
 	State   string `json:"state"`   // state folder
 	Userns  bool   `json:"userns"`  // the child is in a user namespace of its own
-	Root    bool   `json:"root"`    // the caller has CAP_SYS_ADMIN
 	Filter  bool   `json:"filter"`  // a seccomp filter is on the caller
-	Caller  int    `json:"caller"`  // uid of the caller
 }
 
 // A stage is a prepared child.
