@@ -107,6 +107,13 @@ func compose(p Probe, f Finding, config []ConfigFact) Result {
 			r.Reason = reasonDenied
 		}
 	}
+	if r.State == Limit {
+		r.Fix = fixLimit
+	}
+	if !conclusive(r.State) && inFile(p.File) {
+		// The refusal is about the caller; this much is known about the kernel.
+		r.Evidence = append(r.Evidence, Evidence{Method: "file", Call: p.File, Detail: "present"})
+	}
 	if f.Fix != "" {
 		r.Fix = f.Fix
 	}

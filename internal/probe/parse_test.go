@@ -125,6 +125,7 @@ func TestExplainUserns(t *testing.T) {
 		{"Debian", Denied, usernsPolicy{clone: "0"}, Off, fixUsernsClone},
 		{"Ubuntu", Denied, usernsPolicy{apparmor: "1"}, Off, fixUsernsArmor},
 		{"chroot comes first", Denied, usernsPolicy{chrooted: true, clone: "0"}, Denied, ""},
+		{"bare root", Denied, usernsPolicy{bareRoot: true}, Denied, ""},
 		{"docker", Denied, usernsPolicy{seccomped: true}, Denied, ""},
 		{"nothing to see", Denied, usernsPolicy{}, Denied, ""},
 		{"not built", No, usernsPolicy{clone: "0"}, No, ""},
@@ -155,4 +156,14 @@ func FuzzProcFiles(f *testing.F) {
 		statusField(s, "Name")
 		hasField(s, "x")
 	})
+}
+
+func TestInUserns(t *testing.T) {
+	for text, want := range map[string]bool{
+		"         0          0 4294967295": false, "0 1000 1": true, "0 100000 65536\n65536 1 1": true, "": true,
+	} {
+		if got := inUserns(text); got != want {
+			t.Errorf("inUserns(%q) = %v; want %v", text, got, want)
+		}
+	}
 }

@@ -124,7 +124,9 @@ func (r *runner) askAll(ctx context.Context, waiting map[place][]Probe) {
 	var all sync.WaitGroup
 	for at, list := range waiting {
 		sc := r.scene
-		sc.Userns = at.userns(r.caller)
+		// Root of a rootless container has all capabilities and is still not
+		// root of the machine: the probes have to choose the rootless form.
+		sc.Userns = at.userns(r.caller) || inUserns(text("/proc/self/uid_map"))
 		w := &worker{place: at, caller: r.caller, scene: sc}
 		all.Go(func() { w.run(ctx, list, r.record) })
 	}
