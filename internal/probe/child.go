@@ -40,7 +40,7 @@ func Main() {
 		return
 	}
 	if len(os.Args) >= 3 && os.Args[1] == "serve" {
-		serve(place(os.Args[2]))
+		serve(place(os.Args[2]), liveFunctions())
 	} else if len(os.Args) >= 2 {
 		act(os.Args[1])
 	}
@@ -50,7 +50,7 @@ func Main() {
 // serve answers requests, one JSON line each, until the pipe closes.
 // A probe that crashes takes the process with it; Run starts another one for
 // the rows that are left.
-func serve(p place) {
+func serve(p place, functions map[string]liveFunc) {
 	in := bufio.NewScanner(os.NewFile(requestFD, "requests"))
 	out := json.NewEncoder(os.NewFile(answerFD, "answers"))
 	var stage *stage
@@ -62,16 +62,16 @@ func serve(p place) {
 		if stage == nil {
 			stage = prepare(p, q.Scene)
 		}
-		if out.Encode(stage.perform(q)) != nil {
+		if out.Encode(stage.perform(q, functions)) != nil {
 			return
 		}
 	}
 }
 
 // perform runs one live function.
-func (s *stage) perform(q request) Finding {
+func (s *stage) perform(q request, functions map[string]liveFunc) Finding {
 	name, arg, _ := strings.Cut(q.Live, ":")
-	f, ok := liveFunctions()[name]
+	f, ok := functions[name]
 	if !ok {
 		return Finding{State: Unknown, Reason: "no such live probe: " + name}
 	}

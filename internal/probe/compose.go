@@ -9,6 +9,9 @@ const (
 	reasonPassive   = "not tried: only files were read"
 	reasonConfig    = "judged by the config file alone"
 	reasonNoSymbol  = "the config file does not mention it"
+	reasonTry       = "no kernel option tells: it has to be tried"
+	reasonLater     = "its option is built, but it came with a later release than the config's"
+	reasonBoot      = "it is built; whether it is active is decided at boot, by lsm="
 	reasonNotActive = "it is built, but not in the list of active ones"
 	reasonDenied    = "refused to this caller, which says nothing about the kernel"
 )
@@ -46,8 +49,16 @@ func byConfig(p Probe, c *Config) Finding {
 	list := facts(c, p.Symbols)
 	state := judge(list)
 	f := Finding{State: state, Reason: reasonConfig}
-	if state == Unknown {
+	switch {
+	case len(list) == 0:
+		f.Reason = reasonTry
+	case state == Unknown:
 		f.Reason = reasonNoSymbol
+	case Usable(state) && p.built:
+		f.State, f.Reason = Unknown, reasonBoot
+	case Usable(state) && p.Since != "" && c.Version != "" && compareRelease(c.Version, p.Since) < 0:
+		// A distribution may have brought it back to an older release.
+		f.State, f.Reason = Unknown, reasonLater
 	}
 	for _, fact := range list {
 		f = f.saw("config", c.Source, nil, "CONFIG_"+fact.Symbol+"="+fact.Value)
@@ -88,11 +99,20 @@ func compose(p Probe, f Finding, config []ConfigFact) Result {
 	if r.State == No && p.built && Usable(judge(config)) {
 		r.State, r.Reason = Off, reasonNotActive
 	}
-	if r.State == Denied && p.Privilege != AnyUser {
-		r.Fix = fixRoot
+	if r.State == Denied {
+		if p.Privilege != AnyUser {
+			r.Fix = fixRoot
+		}
 		if r.Reason == "" {
 			r.Reason = reasonDenied
 		}
+	}
+	if r.State == Limit {
+		r.Fix = fixLimit
+	}
+	if !conclusive(r.State) && inFile(p.File) {
+		// The refusal is about the caller; this much is known about the kernel.
+		r.Evidence = append(r.Evidence, Evidence{Method: "file", Call: p.File, Detail: "present"})
 	}
 	if f.Fix != "" {
 		r.Fix = f.Fix

@@ -34,12 +34,13 @@ func ReadHeader(config *Config) Header {
 		Machine: unix.ByteSliceToString(u.Machine[:]),
 		EUID:    os.Geteuid(), Caps: statusField(status, "CapEff"),
 		Seccomp: seccompMode(statusField(status, "Seccomp")),
-		Chroot:  chrooted(mounts), Container: container(""),
+		Chroot:  chrooted(mounts), Container: container("", mounts),
+		Masked:  []string{},
 		Modules: exists("/proc/modules") && text("/proc/sys/kernel/modules_disabled") != "1",
 	}
 	h.Kernel = strings.Join([]string{unix.ByteSliceToString(u.Sysname[:]), h.Release, unix.ByteSliceToString(u.Version[:])}, " ")
 	if h.Container != "" {
-		h.Masked = coveredPaths(mounts, "/proc/")
+		h.Masked = append(h.Masked, coveredPaths(mounts, "/proc/")...)
 	}
 	if config != nil {
 		h.ConfigSource = config.Source
@@ -67,8 +68,13 @@ func seccompMode(n string) string {
 	return "unknown"
 }
 
-// container guesses, from the marks that engines leave below root.
-func container(root string) string {
+// container guesses, from the marks that engines leave below root. A virtual
+// machine may have been made out of a container image, marks and all: its
+// root is the root of a whole disk.
+func container(root string, mounts []mountLine) string {
+	if wholeDisk(mounts) {
+		return ""
+	}
 	if exists(root + "/.dockerenv") {
 		return "docker"
 	}
@@ -87,4 +93,15 @@ func container(root string) string {
 		return "kubernetes"
 	}
 	return ""
+}
+
+// wholeDisk tells whether "/" is the top folder of a file system on a disk.
+// Containers have an overlay, or a folder of some file system, as their root.
+func wholeDisk(mounts []mountLine) bool {
+	for _, m := range mounts {
+		if m.point == "/" {
+			return m.root == "/" && (m.fstype == "ext4" || m.fstype == "xfs" || m.fstype == "ext3")
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -17,7 +18,7 @@ var v1Knobs = map[string]string{
 // Why a v1 controller is not usable.
 const (
 	reasonNotV1       = "this kernel has no v1 part of it; since 6.12 that says nothing about v2"
-	reasonV1Disabled  = "switched off by cgroup_disable= on the kernel command line"
+	reasonDisabled    = "switched off by cgroup_disable= on the kernel command line"
 	reasonV1Unmounted = "built, but no v1 hierarchy of it is mounted; it may belong to v2"
 )
 
@@ -34,26 +35,32 @@ func v1Controller(_ *stage, arg string) Finding {
 	case !ok:
 		return read(No, "/proc/cgroups", "no line for "+controller).because(reasonNotV1)
 	case !line.enabled:
-		return read(Off, "/proc/cgroups", controller+" enabled=0").because(reasonV1Disabled)
+		return read(Off, "/proc/cgroups", controller+" enabled=0").because(reasonDisabled)
 	case line.hierarchy == "0":
 		return read(Off, "/proc/cgroups", controller+" hierarchy=0").because(reasonV1Unmounted)
 	}
 	return v1Knob(controller, knob)
 }
 
-// v1Knob looks for the file in a new child cgroup, or, where none may be made,
-// in the caller's own.
+// v1Knob looks for the file in a new child cgroup. Where none may be made, it
+// looks in the cgroups that are there: the root of a hierarchy lacks some of
+// the files, so that not finding it there proves nothing.
 func v1Knob(controller, knob string) Finding {
-	look := func(dir string) Finding {
+	f := inTempCgroup(controller, func(dir string) Finding {
 		_, err := os.Stat(dir + "/" + knob)
 		return asked("stat("+dir+"/"+knob+")", err, driver).because("the controller is there, this file of it is not")
-	}
-	f := inTempCgroup(controller, look)
+	})
 	if f.State != Denied {
 		return f
 	}
 	own, _ := ownCgroupDir(controller)
-	return look(own)
+	for _, pattern := range []string{"/", "/*/"} {
+		if found, _ := filepath.Glob(own + pattern + knob); len(found) > 0 {
+			return read(Yes, found[0], "exists")
+		}
+	}
+	f.State = Unknown
+	return f.because("a cgroup may not be made here, and the ones in sight do not show the file")
 }
 
 // v1Mounted says whether any v1 hierarchy with a controller is mounted.
@@ -64,9 +71,12 @@ func v1Mounted(*stage, string) Finding {
 			names = append(names, c)
 		}
 	}
+	if _, v2 := cgroupPoint(ownMounts(), ""); len(names) == 0 && !v2 {
+		return read(Unknown, "/proc/self/mountinfo", "no cgroup file system").because("no cgroup file system is in sight here")
+	}
 	if len(names) == 0 {
 		return read(Off, "/proc/self/mountinfo", "no cgroup v1 controller is mounted").
-			because("this machine uses cgroup v2 only, or no cgroups at all")
+			because("this machine uses cgroup v2 only")
 	}
 	return read(Yes, "/proc/self/mountinfo", sortedWords(names))
 }

@@ -42,10 +42,9 @@ func v2Mount(s *stage, _ string) Finding {
 
 // Why a v2 controller is not usable.
 const (
-	reasonV2Bound    = "a v1 hierarchy holds it, and a controller serves only one"
-	reasonV2Disabled = "switched off by cgroup_disable= on the kernel command line"
-	reasonV2Hidden   = "not handed down to this cgroup; the root cgroup is out of sight"
-	reasonNoV2       = "no cgroup2 is mounted here to look into"
+	reasonV2Bound  = "a v1 hierarchy holds it, and a controller serves only one"
+	reasonV2Hidden = "not handed down to this cgroup; the root cgroup is out of sight"
+	reasonNoV2     = "no cgroup2 is mounted here to look into"
 )
 
 // v2Controller reads cgroup.controllers twice: at the root it says what the
@@ -79,7 +78,7 @@ func whyNoV2(name, point string) (State, string) {
 	line, built := parseProcCgroups(strings.NewReader(text("/proc/cgroups")))[v1name]
 	switch {
 	case hasOptionIn(text("/proc/cmdline"), "cgroup_disable=", v1name):
-		return Off, reasonV2Disabled
+		return Off, reasonDisabled
 	case built && line.hierarchy != "0":
 		return Off, reasonV2Bound
 	}

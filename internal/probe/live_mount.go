@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -83,27 +82,27 @@ func mountKind(s *stage, arg string) Finding {
 
 // registered asks whether the kernel knows a file system type.
 // fsopen(2) answers that without a mount; before 5.2, mount(2) says ENODEV.
-func registered(s *stage, kind string) Finding {
+func registered(_ *stage, kind string) Finding {
 	fd, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
 	if err == nil {
 		unix.Close(fd)
 	}
 	if err == unix.ENOSYS {
-		return registeredOld(s, kind)
+		return onThread(func() Finding { return registeredOld(kind) })
 	}
 	return asked("fsopen("+kind+")", err, verdict{absent: []unix.Errno{unix.ENODEV}})
 }
 
-// registeredOld takes any answer but ENODEV for "registered": the mount itself
-// cannot work, it has no device.
-func registeredOld(s *stage, kind string) Finding {
-	dir := s.fresh()
-	defer os.Remove(dir)
-	err := unix.Mount("none", dir, kind, 0, "")
-	if err == nil {
-		_ = unix.Unmount(dir, unix.MNT_DETACH)
+// registeredOld mounts, in a mount namespace of this thread alone. Any answer
+// but ENODEV means "registered": most cannot work, there is no device.
+func registeredOld(kind string) Finding {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return asked("unshare(CLONE_NEWNS)", err, absentEINVAL)
 	}
-	return asked("mount("+kind+")", err, verdict{
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return asked(`mount("", "/", MS_REC|MS_PRIVATE)`, err, verdict{}).because(reasonNotPrivate)
+	}
+	return asked("mount("+kind+")", unix.Mount("none", "/", kind, 0, ""), verdict{
 		absent:  []unix.Errno{unix.ENODEV},
 		present: []unix.Errno{unix.EINVAL, unix.ENOTBLK, unix.ENOENT, unix.EBUSY},
 	})

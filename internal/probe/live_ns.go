@@ -89,7 +89,7 @@ func newTimens(*stage, string) Finding {
 // namespaceLimit shows what a used-up namespace count looks like.
 func namespaceLimit(*stage, string) Finding {
 	attr := owner.attr(caller{uid: os.Geteuid(), gid: os.Getegid()})
-	f := performPart("limit", attr, absentEINVAL)
+	f := explainUserns(performPart("limit", attr, absentEINVAL), readUsernsPolicy(""))
 	for _, kind := range []string{"user", "mnt", "pid", "net"} {
 		file := "/proc/sys/user/max_" + kind + "_namespaces"
 		f = f.saw("file", file, nil, text(file))

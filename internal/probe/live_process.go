@@ -119,11 +119,13 @@ func pidfdGetfd(fd int) error {
 	return err
 }
 
-// pidfdSetns enters, by pidfd, the uts namespace that it is in already.
+// pidfdSetns enters, by pidfd, the net namespace that it is in already. It is
+// the net namespace because a child in a user namespace owns a net namespace
+// too, and only the owner may enter.
 func pidfdSetns(*stage, string) Finding {
 	return onThread(func() Finding {
-		err := withPidfd(func(fd int) error { return unix.Setns(fd, unix.CLONE_NEWUTS) })
-		return asked("setns(pidfd of self, CLONE_NEWUTS)", err, absentEINVAL)
+		err := withPidfd(func(fd int) error { return unix.Setns(fd, unix.CLONE_NEWNET) })
+		return asked("setns(pidfd of self, CLONE_NEWNET)", err, absentEINVAL)
 	})
 }
 

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -74,6 +75,13 @@ func (p place) attr(c caller) *syscall.SysProcAttr {
 		a.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	}
 	return a
+}
+
+// inUserns tells from the content of /proc/self/uid_map whether the process is
+// in a user namespace already: only the first one maps all ids to themselves.
+func inUserns(uidMap string) bool {
+	f := strings.Fields(uidMap)
+	return !(len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295")
 }
 
 // self names this program for exec(2), whatever its path has become.

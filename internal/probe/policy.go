@@ -1,6 +1,11 @@
 package probe
 
-import "strings"
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // A usernsPolicy is everything besides the kernel that may forbid user
 // namespaces to an ordinary user.
@@ -12,18 +17,21 @@ type usernsPolicy struct {
 	profile   string // LSM profile of this process
 	chrooted  bool   // a chrooted process may not create one
 	seccomped bool   // a filter may answer in the kernel's place
+	bareRoot  bool   // uid 0 without CAP_SETFCAP: may not map uid 0, since 5.12
 }
 
 // readUsernsPolicy reads the files below root.
 func readUsernsPolicy(root string) usernsPolicy {
+	status := text(root + "/proc/self/status")
 	return usernsPolicy{
+		bareRoot:  os.Geteuid() == 0 && !hasCap(statusField(status, "CapEff"), unix.CAP_SETFCAP),
 		max:       text(root + "/proc/sys/user/max_user_namespaces"),
 		clone:     text(root + "/proc/sys/kernel/unprivileged_userns_clone"),
 		apparmor:  text(root + "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
 		cmdline:   text(root + "/proc/cmdline"),
 		profile:   text(root + "/proc/self/attr/current"),
 		chrooted:  chrooted(ownMounts()),
-		seccomped: statusField(text(root+"/proc/self/status"), "Seccomp") == "2",
+		seccomped: statusField(status, "Seccomp") == "2",
 	}
 }
 
@@ -36,6 +44,7 @@ const (
 	reasonUsernsArmor  = "AppArmor takes the capabilities away inside new user namespaces"
 	fixUsernsArmor     = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   # Ubuntu; or give this program an AppArmor profile with userns"
 	reasonUsernsChroot = "this process runs in a chroot, where the kernel refuses new user namespaces"
+	reasonUsernsBare   = "root without CAP_SETFCAP may not map uid 0"
 	reasonUsernsFilter = "a seccomp filter is active and may be what refuses it"
 )
 
@@ -58,6 +67,8 @@ func explainUserns(f Finding, p usernsPolicy) Finding {
 		return off(reasonUsernsClone, fixUsernsClone)
 	case p.apparmor == "1":
 		return off(reasonUsernsArmor, fixUsernsArmor)
+	case p.bareRoot:
+		return f.because(reasonUsernsBare)
 	case p.seccomped:
 		return f.because(reasonUsernsFilter)
 	case p.profile != "" && !strings.HasPrefix(p.profile, "unconfined"):

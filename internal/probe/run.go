@@ -81,7 +81,7 @@ func newRunner(opt Options) *runner {
 		r.modules = readModules("", release)
 	}
 	r.scene = scene{
-		State: existing(opt.StateDir), Root: r.caller.privileged, Caller: r.caller.uid,
+		State:  existing(opt.StateDir),
 		Filter: statusField(text("/proc/self/status"), "Seccomp") == "2",
 	}
 	return r
@@ -124,7 +124,9 @@ func (r *runner) askAll(ctx context.Context, waiting map[place][]Probe) {
 	var all sync.WaitGroup
 	for at, list := range waiting {
 		sc := r.scene
-		sc.Userns = at.userns(r.caller)
+		// Root of a rootless container has all capabilities and is still not
+		// root of the machine: the probes have to choose the rootless form.
+		sc.Userns = at.userns(r.caller) || inUserns(text("/proc/self/uid_map"))
 		w := &worker{place: at, caller: r.caller, scene: sc}
 		all.Go(func() { w.run(ctx, list, r.record) })
 	}
@@ -154,6 +156,9 @@ func (r *runner) nameLoaded(names []string) {
 func (r *runner) record(p Probe, f Finding, took time.Duration) {
 	result := compose(p, f, facts(r.config, p.Symbols))
 	result.Seconds = took.Seconds()
+	if result.Fix == fixModules && r.opt.Config == nil && !r.modules.loadable {
+		result.Fix = fixKernel // a package of modules is no use to a kernel that loads none
+	}
 	if p.place.userns(r.caller) {
 		for i := range result.Evidence {
 			if result.Evidence[i].Method == "live" {

@@ -13,17 +13,15 @@ type scene struct {
 	Scratch string `json:"scratch"` // empty folder below the state folder, "" when it could not be made
 	State   string `json:"state"`   // state folder
 	Userns  bool   `json:"userns"`  // the child is in a user namespace of its own
-	Root    bool   `json:"root"`    // the caller has CAP_SYS_ADMIN
 	Filter  bool   `json:"filter"`  // a seccomp filter is on the caller
-	Caller  int    `json:"caller"`  // uid of the caller
 }
 
 // A stage is a prepared child.
 type stage struct {
 	scene
-	work   string // tmpfs that only this child sees; "" in places without a mount namespace
-	dirs   int    // folders made in work so far
-	broken Finding
+	work   string  // tmpfs that only this child sees; "" in places that need none
+	dirs   int     // folders made in work so far
+	broken Finding // why this place cannot be worked in, for all its rows
 }
 
 // prepare makes the child's own mount namespace safe to work in, before any
@@ -37,24 +35,35 @@ func prepare(p place, sc scene) *stage {
 	// Most distributions share / between namespaces: without this, our tmpfs
 	// would appear on the real machine.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		s.broken = asked(`mount("", "/", MS_REC|MS_PRIVATE)`, err, verdict{})
+		if p != network { // its probes do well without a mount
+			s.broken = asked(`mount("", "/", MS_REC|MS_PRIVATE)`, err, verdict{}).because(reasonNotPrivate)
+		}
 		return s
-	}
-	for _, dir := range []string{"/mnt", "/media", "/srv", "/opt"} {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			continue
-		}
-		err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755")
-		if s.broken = asked("mount(tmpfs on "+dir+")", err, driver); err == nil {
-			s.broken, s.work = Finding{}, dir
-		}
-		break
 	}
 	if p == network {
 		// iptables leaves its lock file in /run.
 		_ = unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+		return s
 	}
+	s.work, s.broken = workFolder()
 	return s
+}
+
+const reasonNotPrivate = "mounts cannot be kept private here: / is not the root of a mount, as in a chroot"
+
+// workFolder covers a folder that every distribution has with a tmpfs.
+func workFolder() (string, Finding) {
+	for _, dir := range []string{"/mnt", "/media", "/srv", "/opt"} {
+		info, err := os.Stat(dir)
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
+			return "", asked("mount(tmpfs on "+dir+")", err, driver)
+		}
+		return dir, Finding{}
+	}
+	return "", Finding{State: Unknown, Reason: "there is no /mnt, /media, /srv or /opt to cover with a tmpfs"}
 }
 
 // fresh returns a new empty folder on the child's own tmpfs.

@@ -53,6 +53,7 @@ const (
 	fixKernel  = "cutaway vm   # boots a kernel that has it; to stay: a newer distribution kernel"
 	fixModules = "apt-get install linux-modules-extra-$(uname -r)   # Ubuntu; elsewhere a kernel with this option, or: cutaway vm"
 	fixUnified = "update-grub   # after adding systemd.unified_cgroup_hierarchy=1 to GRUB_CMDLINE_LINUX in /etc/default/grub; then reboot"
+	fixLimit   = "sysctl -a --pattern 'user.max_.*_namespaces'   # raise the one that is used up with sysctl -w"
 	fixRoot    = "sudo cutaway check   # the kernel could not be asked without more privilege"
 )
 

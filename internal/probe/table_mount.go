@@ -2,15 +2,15 @@ package probe
 
 func mountRows() []Probe {
 	return rows(groupMount, mounts, []Probe{
-		{ID: "mount.fsopen", Title: "fsopen", Since: "5.2", Live: "call:fsopen",
+		{ID: "mount.fsopen", Title: "fsopen", Since: "5.2", Live: "call:fsopen", place: owner,
 			Effect: "a file system is set up with one mount call, and errors come without words"},
-		{ID: "mount.open-tree", Title: "open_tree", Since: "5.2", Live: "call:open_tree",
+		{ID: "mount.open-tree", Title: "open_tree", Since: "5.2", Live: "call:open_tree", place: owner,
 			Effect: "no detached copies of mounts, so no idmapped mounts"},
-		{ID: "mount.move-mount", Title: "move_mount", Since: "5.2", Live: "call:move_mount",
+		{ID: "mount.move-mount", Title: "move_mount", Since: "5.2", Live: "call:move_mount", place: owner,
 			Effect: "a mount prepared outside cannot be put into a running container"},
-		{ID: "mount.fspick", Title: "fspick", Since: "5.2", Live: "call:fspick",
+		{ID: "mount.fspick", Title: "fspick", Since: "5.2", Live: "call:fspick", place: owner,
 			Effect: "a mounted file system is changed by remount only"},
-		{ID: "mount.setattr", Title: "mount_setattr", Since: "5.12", Live: "call:mount_setattr",
+		{ID: "mount.setattr", Title: "mount_setattr", Since: "5.12", Live: "call:mount_setattr", place: owner,
 			Effect: "no recursive read-only and no idmapped mounts"},
 		{ID: "mount.openat2", Title: "openat2", Since: "5.6", Live: "call:openat2", place: plain, Privilege: AnyUser,
 			Effect: "paths inside an image have to be resolved by hand, link by link"},
@@ -37,7 +37,7 @@ func filesystemRows() []Probe {
 		}
 		return p
 	}
-	return rows(groupFS, mounts, []Probe{
+	return rows(groupFS, owner, []Probe{
 		fs("fs.overlay", "overlay", "OVERLAY_FS", "overlay", "the overlay2 driver does not work; vfs copies every layer instead", fixModules),
 		fs("fs.aufs", "aufs", "AUFS_FS", "aufs", "the aufs labs run on cutaway's own union file system instead of the kernel's", "cutaway aufs   # a FUSE union with the same rules; no distribution ships the module today"),
 		fs("fs.btrfs", "btrfs", "BTRFS_FS", "btrfs", "the btrfs driver does not work", fixModules),

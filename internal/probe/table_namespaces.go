@@ -43,7 +43,7 @@ func processRows() []Probe {
 			Effect: "waiting for a child is by pid only"},
 		{ID: "proc.pidfd-getfd", Title: "pidfd_getfd", Since: "5.6", Live: "call:pidfd_getfd", Privilege: AnyUser,
 			Effect: "a supervisor cannot take a file descriptor out of a process"},
-		{ID: "proc.pidfd-setns", Title: "setns by pidfd", Since: "5.8", Symbols: []string{"UTS_NS"}, Live: "pidfd-setns", place: mounts,
+		{ID: "proc.pidfd-setns", Title: "setns by pidfd", Since: "5.8", Symbols: []string{"NET_NS"}, Live: "pidfd-setns", place: network,
 			Effect: "exec enters namespaces one by one, through /proc/PID/ns"},
 		{ID: "proc.keys", Title: "kernel keyrings", Symbols: []string{"KEYS"}, Live: "call:keyctl", Privilege: AnyUser,
 			Effect: "a runtime cannot give a container a session keyring of its own"},

@@ -1,5 +1,7 @@
 package probe
 
+import "strings"
+
 func linkRows() []Probe {
 	link := func(id ID, kind, since string, symbols, modules []string, effect string) Probe {
 		return Probe{ID: id, Title: kind, Since: since, Symbols: symbols, Modules: modules, Live: "link:" + kind, Effect: effect, Fix: fixModules}
@@ -39,7 +41,7 @@ func filterRows() []Probe {
 			Modules: append([]string{"nf_tables"}, modules...), Live: "nft-rule:" + name, Effect: effect, Fix: fixModules}
 	}
 	xt := func(kind, name, symbol, effect string) Probe {
-		return Probe{ID: ID("xt." + name), Title: "iptables " + kind + " " + name, Symbols: []string{symbol}, Modules: []string{"x_tables"},
+		return Probe{ID: ID("xt." + strings.ToLower(name)), Title: "iptables " + kind + " " + name, Symbols: []string{symbol}, Modules: []string{"x_tables"},
 			Live: "xt:" + kind + " " + name, Effect: effect, Fix: fixModules}
 	}
 	return rows(groupFilter, network, []Probe{

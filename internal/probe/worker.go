@@ -53,8 +53,7 @@ func (w *worker) answer(ctx context.Context, row Probe) Finding {
 	}
 	if w.child == nil {
 		if err := w.start(); err != nil {
-			call := fmt.Sprintf("clone(%s)", cloneNames(w.place.flags(w.caller)))
-			return asked(call, err, verdict{}).because("the throwaway child could not be started")
+			return w.unstarted(err)
 		}
 	}
 	line, _ := json.Marshal(request{Live: row.Live, Scene: w.scene})
@@ -73,6 +72,19 @@ func (w *worker) answer(ctx context.Context, row Probe) Finding {
 		w.stop()
 		return Finding{State: Unknown, Reason: "not asked: " + ctx.Err().Error()}
 	}
+}
+
+// unstarted says what it means that there is no child to ask.
+func (w *worker) unstarted(err error) Finding {
+	f := asked(fmt.Sprintf("clone(%s)", cloneNames(w.place.flags(w.caller))), err, verdict{})
+	if w.place == stranger {
+		f.State = Unknown
+		return f.because("this process cannot become an ordinary user, or its program file is not for everybody to run")
+	}
+	if w.place.userns(w.caller) {
+		f = explainUserns(f, readUsernsPolicy(""))
+	}
+	return f.because("the throwaway child could not be started")
 }
 
 // start makes the child and begins to read its answers.
