@@ -1,0 +1,42 @@
+// Package vm boots a throwaway Linux kernel in QEMU and runs commands in it.
+//
+// Many machines cannot perform every lab: no root, another system's kernel, or a
+// kernel without what a lab needs. This package borrows a kernel that has it.
+// Nothing is installed, no disk image is made, and nothing is left behind.
+//
+//	  the person's machine                    the guest
+//	+------------------------+            +-----------------------------+
+//	| cutaway vm run -- CMD  |            | kernel (Debian's, or yours) |
+//	|   Machine.Run          |  frames    |   |  /init = cutaway, PID 1 |
+//	|     link  <============|============|=> agent  /dev/vport0p1      |
+//	|   console watcher <----|--- ttyS0 --|-- printk, panic             |
+//	+---------|--------------+            |   |-- CMD (own session)     |
+//	          | fork, Pdeathsig           |   |-- /sbin/modprobe        |
+//	     qemu-system-x86_64 -------------> +-----------------------------+
+//
+// The chapter reads in this order:
+//
+//   - a kernel:    kernel.go, debian.go, apt.go, deb.go, ar.go, image.go
+//   - its modules: modinfo.go, modules.go
+//   - a userland:  programs.go, cpio.go, initramfs.go
+//   - a machine:   qemu.go, accel.go, console.go, machine.go, explain.go
+//   - the wire:    frame.go, link.go, window.go, run.go
+//   - the guest:   guest.go, setup.go, modprobe.go, reap.go, agent.go, task.go
+//
+// Words used here:
+//
+//   - initramfs: an archive that the kernel unpacks into its first file system;
+//     /init in it becomes PID 1 (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
+//   - newc: the cpio format of that archive (Documentation/driver-api/early-userspace/buffer-format.rst).
+//   - TCG: QEMU's own interpreter of machine code; needs no /dev/kvm, is ~20 times slower.
+//   - PVH: a way to enter an uncompressed kernel directly in 32-bit mode
+//     (include/xen/interface/elfnote.h, XEN_ELFNOTE_PHYS32_ENTRY). It spares the
+//     guest the decompression of its own kernel, which TCG makes slow.
+//   - virtio-serial: a byte pipe between host and guest without a network
+//     (drivers/char/virtio_console.c).
+//
+// What this is not: a way to keep a VM, to give it a network or a disk with data.
+// Closing a Machine is pulling the plug.
+//
+// See qemu(1), init(1), modprobe(8), deb(5), cpio(5), bootparam(7).
+package vm

@@ -1,0 +1,140 @@
+package vm
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config says what machine to boot.
+type Config struct {
+	Kernel    Kernel
+	Initramfs string // Initramfs.Path
+	MemoryMB  int    // 0 is 1024
+	CPUs      int    // 0 is 2
+	Accel     string // "kvm", "tcg", or "auto" (also ""): kvm if it proves to work
+	ScratchMB int    // size of an empty disk /dev/vda in the guest; 0 is none
+	CacheDir  string // where auto remembers whether kvm works; "" is DefaultCacheDir
+	// Deadline bounds the time from power-on to the agent's first answer; 0 is 60 s.
+	Deadline time.Duration
+	// Silence is how long a guest may leave pings unanswered before it counts as
+	// hung; 0 is 30 s. Labs that starve the guest of memory make it slow to answer.
+	Silence time.Duration
+	// Extra is appended to the kernel command line.
+	Extra string
+}
+
+func (c Config) withDefaults() Config {
+	if c.MemoryMB == 0 {
+		c.MemoryMB = 1024
+	}
+	if c.CPUs == 0 {
+		c.CPUs = 2
+	}
+	if c.Accel == "" {
+		c.Accel = "auto"
+	}
+	if c.Deadline == 0 {
+		c.Deadline = 60 * time.Second
+	}
+	if c.Silence == 0 {
+		c.Silence = 30 * time.Second
+	}
+	return c
+}
+
+// minMemoryMB is what the kernel, the unpacked initramfs and the agent need.
+const minMemoryMB = 256
+
+// Validate finds what QEMU or the guest would stumble over later and less clearly.
+func (c Config) Validate() error {
+	switch {
+	case c.Kernel.boot == "":
+		return fmt.Errorf("kernel %q was not prepared: %w", c.Kernel.Name, ErrNoKernel)
+	case c.Kernel.Arch != "amd64":
+		return fmt.Errorf("kernel %q is for %s, this package boots amd64: %w", c.Kernel.Name, c.Kernel.Arch, ErrImage)
+	case c.MemoryMB < minMemoryMB:
+		return fmt.Errorf("%d MB of memory: the guest needs at least %d", c.MemoryMB, minMemoryMB)
+	case c.CPUs < 1 || c.CPUs > 64:
+		return fmt.Errorf("%d processors: want 1 to 64", c.CPUs)
+	case c.Accel != "kvm" && c.Accel != "tcg" && c.Accel != "auto":
+		return fmt.Errorf("accelerator %q: want auto, kvm or tcg", c.Accel)
+	}
+	return nil
+}
+
+// guestMark on the kernel command line becomes a variable in the environment of
+// PID 1, as every unknown name=value without a dot does (kernel-parameters.rst).
+const guestMark = "cutaway_guest"
+
+// commandLine is the kernel's. What each word spares a guest under TCG was measured.
+func (c Config) commandLine() string {
+	words := []string{
+		"console=ttyS0", "quiet", "8250.nr_uarts=1",
+		"panic=-1", // on panic reset at once; with -no-reboot QEMU then ends
+		"rdinit=/init", guestMark + "=1",
+		"cryptomgr.notests", // 0.4 s of self-tests of ciphers that nobody uses
+		"mitigations=off",   // the guest runs what its owner could run outside
+		"tsc=reliable", "no_timer_check",
+		"random.trust_cpu=on",
+		"acpi=off", // 0.3 s of interpreting tables; nothing here needs them
+	}
+	if c.ScratchMB > 0 {
+		words = append(words, "cutaway_modules=virtio_blk")
+	}
+	if c.Extra != "" {
+		words = append(words, c.Extra)
+	}
+	return strings.Join(words, " ")
+}
+
+// File descriptors that QEMU inherits. None of its files has a name, so none can be
+// left behind.
+const (
+	agentFD   = 3 // our end of the virtio-serial port, a socketpair(2)
+	scratchFD = 4 // the scratch disk, a file that was born unnamed (O_TMPFILE)
+)
+
+// arguments is QEMU's command line: a bare PC without disk, network, screen or USB.
+func (c Config) arguments(accel string) []string {
+	args := []string{
+		"-M", "pc,hpet=off,vmport=off", "-accel", accel, "-cpu", cpuModel(accel),
+		"-smp", strconv.Itoa(c.CPUs), "-m", strconv.Itoa(c.MemoryMB),
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-kernel", c.Kernel.boot, "-initrd", c.Initramfs, "-append", c.commandLine(),
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", agentFD),
+		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=" + portName,
+	}
+	if c.ScratchMB > 0 {
+		args = append(args,
+			"-add-fd", fmt.Sprintf("fd=%d,set=1", scratchFD),
+			"-drive", "file=/dev/fdset/1,if=none,id=scratch,format=raw,cache=unsafe,discard=unmap",
+			"-device", "virtio-blk-pci,drive=scratch")
+	}
+	return args
+}
+
+// portName is how the guest finds its end of the line: /sys/class/virtio-ports/*/name.
+const portName = "cutaway.agent"
+
+// cpuModel: "max" makes TCG emulate AVX for every memcpy and cipher test of the
+// kernel; Nehalem has what distributions compile for (x86-64-v2) and no more.
+func cpuModel(accel string) string {
+	if accel == "kvm" {
+		return "host,-arch-capabilities"
+	}
+	return "Nehalem,+rdrand,+rdtscp"
+}
+
+// findQEMU looks for the one QEMU that can run our kernels.
+func findQEMU() (string, error) {
+	path, err := exec.LookPath("qemu-system-x86_64")
+	if err != nil {
+		return "", fmt.Errorf("%w: PATH=%q", ErrNoQEMU, os.Getenv("PATH"))
+	}
+	return path, nil
+}
