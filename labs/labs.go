@@ -44,6 +44,19 @@ func Needs(picked []bench.Lab) []probe.ID {
 	return ids
 }
 
+// NeededBy lists for each kernel feature the labs that need it.
+func NeededBy() map[probe.ID][]string {
+	needed := map[probe.ID][]string{}
+	for _, l := range All() {
+		for _, id := range Needs([]bench.Lab{l}) {
+			if !slices.Contains(needed[id], l.ID) {
+				needed[id] = append(needed[id], l.ID)
+			}
+		}
+	}
+	return needed
+}
+
 // needs names kernel features by their probes' ids.
 func needs(ids ...probe.ID) []probe.ID { return ids }
 

@@ -27,17 +27,6 @@ type checkHooks struct {
 	Translate func(english string) string
 }
 
-// exitError ends the program with a code and without another word: what there
-// is to say has been printed.
-type exitError struct{ code int }
-
-func (e exitError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
-
-// usageError is a wrong command line.
-type usageError struct{ text string }
-
-func (e usageError) Error() string { return e.text }
-
 // newCheckCommand returns `cutaway check`.
 func newCheckCommand(hooks checkHooks) *cobra.Command {
 	var o checkOptions
@@ -135,7 +124,7 @@ func runCheck(ctx context.Context, out io.Writer, o checkOptions, hooks checkHoo
 	if err != nil || r.exit == 0 {
 		return err
 	}
-	return exitError{r.exit}
+	return exitError{code: r.exit}
 }
 
 // judge fills in the verdicts and the exit code.

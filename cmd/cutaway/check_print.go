@@ -11,7 +11,6 @@ import (
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
-	"golang.org/x/sys/unix"
 )
 
 // A checkPrinter prints a report for people. The state is always a word;
@@ -29,16 +28,6 @@ func newCheckPrinter(out io.Writer, plain bool, tr func(string) string) *checkPr
 		tr = func(s string) string { return s }
 	}
 	return &checkPrinter{out: out, plain: plain, colour: !plain && os.Getenv("NO_COLOR") == "" && isTerminal(out), tr: tr}
-}
-
-// isTerminal asks for the terminal settings that only a terminal has.
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 // line prints one line of a translated pattern, its {} replaced in order.

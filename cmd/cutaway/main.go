@@ -13,6 +13,7 @@ import (
 
 	"cutaway/internal/inside"
 	"cutaway/internal/probe"
+	"cutaway/labs"
 	"cutaway/labs/walk"
 )
 
@@ -40,6 +41,11 @@ func (e exitError) Error() string {
 }
 
 func (e exitError) Unwrap() error { return e.err }
+
+// usageError is a wrong command line.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
 
 func main() {
 	// Helper processes are this same program under another name; they are
@@ -97,8 +103,23 @@ func (p *program) rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
-	root.AddCommand(p.labCommand(), p.workerCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand())
+	root.AddCommand(p.labCommand(), p.workerCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(),
+		newCheckCommand(p.checkHooks()))
 	return root
+}
+
+// checkHooks tells `check` what it cannot know by itself: which labs need a
+// feature, and the reader's language.
+func (p *program) checkHooks() checkHooks {
+	return checkHooks{
+		NeededBy: labs.NeededBy,
+		Translate: func(english string) string {
+			if words, err := p.words(); err == nil {
+				return words.Say(english)
+			}
+			return english
+		},
+	}
 }
 
 func envOr(name, otherwise string) string {
