@@ -15,6 +15,7 @@ import (
 // All are the labs in order.
 func All() []bench.Lab {
 	return []bench.Lab{
+		groundLab(),
 		utsLab(),
 		groupsLab(),
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// table writes rows under heads. On a terminal each cell is wrapped to its
+// Table writes rows under heads. On a terminal each cell is wrapped to its
 // share of the width; plain text, which is searched and copied from, keeps its
 // lines whole.
-func (s Style) table(out io.Writer, heads []string, rows [][]string) {
+func (s Style) Table(out io.Writer, heads []string, rows [][]string) {
 	width := s.width() - 3*len(heads) - 1
 	if s.Width == 0 {
 		width = math.MaxInt32

@@ -166,8 +166,10 @@ func (t *Text) evidence(e walk.EvidenceEvent) {
 	}
 	var table strings.Builder
 	inner := t.Style
-	inner.Width = t.Style.width() - 2
-	inner.table(&table, heads, rows)
+	if inner.Width > 0 {
+		inner.Width -= len("  ")
+	}
+	inner.Table(&table, heads, rows)
 	t.line("%s", indent("  ", strings.Split(strings.TrimRight(table.String(), "\n"), "\n")))
 }
 

@@ -89,13 +89,17 @@ func unreadable(r reading) string {
 }
 
 // show emits the tables. A view with columns of its own shows what is there
-// after the act; the others show before and after side by side.
+// after the act; the others show before and after side by side, where there
+// was an act.
 func (p *performer) show(step bench.Step, before, after reading) {
 	for i, view := range step.Look {
 		e := EvidenceEvent{Lab: p.lab.ID, Step: step.Name, Title: view.Title, Columns: view.Columns}
-		if len(view.Columns) > 0 {
+		switch {
+		case len(view.Columns) > 0:
 			e.Rows = rows(after.facts[i])
-		} else {
+		case step.Do == nil:
+			e.Columns, e.Rows = []string{"value"}, rows(after.facts[i])
+		default:
 			e.Columns = []string{"before", "after"}
 			e.Rows = beside(before.facts[i], after.facts[i])
 		}

@@ -53,7 +53,10 @@ func (p *performer) perform(ctx context.Context, step bench.Step, byHand bool) (
 	if reason := missing(step.Needs, p.req.Probes); reason != "" {
 		return Untested, reason
 	}
-	before := p.look(ctx, step)
+	var before reading
+	if step.Do != nil {
+		before = p.look(ctx, step)
+	}
 	if step.Name != p.req.Omit {
 		if err := p.act(ctx, step, byHand); err != nil {
 			return outcomeOf(err)
