@@ -9,19 +9,20 @@
 // container is not a thing in the kernel: it is an ordinary process whose pointers
 // go to tables of its own.
 //
-//	        host's shell, pid 800             container's init, pid 900 = its pid 1
-//	        ┌─────────────────────┐           ┌─────────────────────┐
-//	        │ nsproxy   cred      │           │ nsproxy   cred      │
-//	        └──┬──────────┬───────┘           └──┬──────────┬───────┘
-//	           ▼          ▼                      ▼          │
-//	mnt     [4026531832]  user [4026531837]   [4026532290]  │  /proc/PID/ns/mnt
-//	uts     [4026531838]       ▲   ▲          [4026532291]  │  ...
-//	ipc     [4026531839]       │   └── owned ─[4026532292]  │
-//	pid     [4026531836]       │       by  ───[4026532293]  │
-//	net     [4026531833]       │           ───[4026532294]  │
-//	cgroup  [4026531835]       │           ───[4026532295]  │
-//	time    [4026531834]◀──────┼── shared ───────┘          │
-//	                           └──────── shared ────────────┘
+//	host's shell, pid 800                     container's init: pid 900, its own pid 1
+//	┌───────────────────────┐                 ┌───────────────────────┐
+//	│ /proc/800/ns/         │                 │ /proc/900/ns/         │
+//	│   mnt ─▶ [4026531832] │                 │ [4026532290] ◀─ mnt   │ mounts of its own
+//	│   uts ─▶ [4026531838] │                 │ [4026532291] ◀─ uts   │ hostname of its own
+//	│   ipc ─▶ [4026531839] │                 │ [4026532292] ◀─ ipc   │ ...
+//	│   pid ─▶ [4026531836] │◀── parent of ───│ [4026532293] ◀─ pid   │
+//	│   net ─▶ [4026531833] │                 │ [4026532295] ◀─ net   │
+//	│cgroup ─▶ [4026531835] │                 │ [4026532294] ◀─ cgroup│
+//	│  user ─▶ [4026531837] │◀─ both the same,│ [4026531837] ◀─ user  │
+//	│  time ─▶ [4026531834] │   as with Docker│ [4026531834] ◀─ time  │
+//	└───────────────────────┘                 └───────────────────────┘
+//	                  ▲                                 │
+//	                  └─ user:[4026531837] owns them all┘
 //
 // The number in brackets is the inode of the namespace in nsfs. It is the only
 // identity that a namespace has: two processes are in the same one when the links

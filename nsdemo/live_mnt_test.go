@@ -13,7 +13,6 @@ import (
 )
 
 func TestTmpfsIsSeenInsideOnly(t *testing.T) {
-	needRoot(t)
 	dir := tempDir(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.Mnt}})
 	do(t, p.MountTmpfs(t.Context(), dir, 20<<20))
@@ -54,7 +53,6 @@ func TestOnlyTheMntIDDiffers(t *testing.T) {
 // Two copies of one tree: what is mounted in the first is seen in the second as
 // the type of the parent mount says, and the other way round.
 func TestPropagation(t *testing.T) {
-	needRoot(t)
 	tests := []struct {
 		type2     nsdemo.Propagation // set in the second, of a shared parent
 		out, back bool               // first to second, second to first
@@ -132,7 +130,6 @@ func TestPivotRootLeavesNoWayBack(t *testing.T) {
 }
 
 func TestChrootIsEscaped(t *testing.T) {
-	needRoot(t)
 	dir := tree(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.Mnt}})
 	do(t, p.Chroot(t.Context(), dir))
@@ -150,7 +147,6 @@ func TestChrootIsEscaped(t *testing.T) {
 }
 
 func TestPivotRootErrorsNameTheCause(t *testing.T) {
-	needRoot(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.Mnt}})
 	if err := p.PivotRoot(t.Context(), "/no/such"); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("PivotRoot(/no/such) = %v; want ENOENT", err)

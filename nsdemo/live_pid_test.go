@@ -21,7 +21,6 @@ func pidsOf(list []nsdemo.ProcessInfo) []int {
 }
 
 func TestPidOneSeesItsOwn(t *testing.T) {
-	needRoot(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.PID, nsdemo.Mnt}, Proc: true})
 	if pid := must(p.InnerPid(t.Context()))(t); pid != 1 {
 		t.Errorf("inner pid = %d; want 1", pid)
@@ -41,7 +40,6 @@ func TestPidOneSeesItsOwn(t *testing.T) {
 }
 
 func TestStaleProcShowsTheHost(t *testing.T) {
-	needRoot(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.PID, nsdemo.Mnt}})
 	seen := pidsOf(must(p.Processes(t.Context()))(t))
 	if !slices.Contains(seen, os.Getpid()) || !slices.Contains(seen, p.Pid()) {
@@ -50,7 +48,6 @@ func TestStaleProcShowsTheHost(t *testing.T) {
 }
 
 func TestKillingInitKillsAll(t *testing.T) {
-	needRoot(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.PID, nsdemo.Mnt}, Proc: true})
 	must(p.Spawn(t.Context(), "sleep", "1000"))(t)
 	second := join(t, p.Pid(), nsdemo.PID, nsdemo.Mnt)
@@ -71,7 +68,6 @@ func TestKillingInitKillsAll(t *testing.T) {
 
 // A program without handlers as pid 1: SIGTERM from inside does nothing either.
 func TestInitWithoutHandler(t *testing.T) {
-	needRoot(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.PID, nsdemo.Mnt}, Proc: true})
 	do(t, p.Exec(t.Context(), "sleep", "1000"))
 	eventually(t, "sleep as pid 1", func() bool {

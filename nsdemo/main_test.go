@@ -60,6 +60,9 @@ func needRoot(t *testing.T) {
 
 func start(t *testing.T, s nsdemo.Spec) *nsdemo.Process {
 	t.Helper()
+	if len(s.Kinds) > 0 {
+		s = anyone(s)
+	}
 	p, err := nsdemo.Start(t.Context(), s)
 	if err != nil {
 		t.Fatalf("Start(%+v) = %v", s, err)
@@ -67,8 +70,19 @@ func start(t *testing.T, s nsdemo.Spec) *nsdemo.Process {
 	return closing(t, p)
 }
 
+// anyone adds the user namespace that an ordinary user needs for the others.
+func anyone(s nsdemo.Spec) nsdemo.Spec {
+	if os.Getuid() != 0 && !s.Has(nsdemo.User) {
+		s.Kinds = append(s.Kinds[:len(s.Kinds):len(s.Kinds)], nsdemo.User)
+	}
+	return s
+}
+
 func join(t *testing.T, pid int, kinds ...nsdemo.Kind) *nsdemo.Process {
 	t.Helper()
+	if len(kinds) > 0 && os.Getuid() != 0 {
+		kinds = append(kinds, nsdemo.User) // for the capability over the others
+	}
 	p, err := nsdemo.Join(t.Context(), pid, kinds...)
 	if err != nil {
 		t.Fatalf("Join(%d, %v) = %v", pid, kinds, err)
@@ -146,3 +160,19 @@ func tempDir(t *testing.T) string {
 }
 
 func nobody() *nsdemo.UserID { return &nsdemo.UserID{UID: 65534, GID: 65534} }
+
+// Everything once more as an ordinary user: what needs root skips itself.
+func TestAgainAsOrdinaryUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		return
+	}
+	t.Setenv("CUTAWAY_REQUIRE", "") // it is asked for what root can do
+	p, err := os.StartProcess("/proc/self/exe", []string{os.Args[0]}, &os.ProcAttr{
+		Dir: "/tmp", Env: os.Environ(), Files: []*os.File{nil, os.Stdout, os.Stderr},
+		Sys: &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}},
+	})
+	do(t, err)
+	if state := must(p.Wait())(t); !state.Success() {
+		t.Errorf("the tests as uid 65534: %v", state)
+	}
+}

@@ -32,7 +32,7 @@ func (c Config) validate() error {
 		return nil
 	}
 	if c.As != nil {
-		return errors.New("As and Join exclude each other: who has become an ordinary user may join nothing")
+		return errors.New("config has both As and Join: who has become an ordinary user may join nothing")
 	}
 	if err := c.Join.validate(); err != nil {
 		return err
