@@ -82,6 +82,13 @@ func Controllers() []Controller {
 	return list
 }
 
+// usual are the controllers that a group gets unless others are asked for. The
+// rest (huge pages, RDMA, network marks) would have to be handed on by groups
+// that are not ours, for the sake of limits that hardly anybody sets.
+func usual() []Controller {
+	return []Controller{Core, CPU, CPUAcct, CPUSet, Memory, IO, PIDs, Devices, Freezer}
+}
+
 // NameIn is the kernel's name of the controller in that version; "" where the
 // version has no such controller to enable or to mount.
 func (c Controller) NameIn(v Version) string {

@@ -34,15 +34,27 @@ func (g *Group) Delete(ctx context.Context) error {
 	return nil
 }
 
-// takeBack makes the groups above hand on only what they did before. EBUSY says
-// that another group below still uses the controller, so it stays.
+// takeBack makes the groups above hand on only what they did before. A refusal
+// says that another group still needs it, so it stays.
 func (g *Group) takeBack() {
 	for _, h := range slices.Backward(g.Handed) {
-		for _, c := range h.Controllers {
-			_ = writeFile(filepath.Join(h.Dir, "cgroup.subtree_control"), "-"+c)
-		}
+		_ = h.TakeBack()
 	}
 	g.Handed = nil
+}
+
+// TakeBack writes -name for each controller to the group's
+// cgroup.subtree_control (cgroup-v2.rst). EBUSY: another group below hands it on
+// further. For who removes a group in a later process: keep [Group].Handed.
+func (h Handed) TakeBack() error {
+	var errs []error
+	for _, c := range h.Controllers {
+		err := writeFile(filepath.Join(h.Dir, "cgroup.subtree_control"), "-"+c)
+		if err != nil && !isGone(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // removePrefix ignores refusals: EBUSY says that the folder has other groups.

@@ -19,7 +19,8 @@ type Config struct {
 	Prefix string
 	// Name of the group below the prefix: "web", or "parent/child" to nest.
 	Name string
-	// Controllers that the group needs. Empty: all that can be had here.
+	// Controllers that the group needs. Empty: of the usual ones (CPU, memory,
+	// IO, pids, devices, freezer) all that can be had here.
 	Controllers []Controller
 	// Use takes a controller from another version than [Hierarchies.Find]
 	// would: for what both can do (freezer, devices, cpuacct on a hybrid).
@@ -54,7 +55,7 @@ func (hs *Hierarchies) Places(cfg Config) ([]Place, error) {
 	}
 	wanted, all := cfg.Controllers, len(cfg.Controllers) == 0
 	if all {
-		wanted = Controllers()
+		wanted = usual()
 	}
 	var places []Place
 	for _, c := range wanted {
@@ -118,7 +119,7 @@ func (hs *Hierarchies) base(cfg Config, h Hierarchy) (string, error) {
 func (c Config) v2Names(hs *Hierarchies) []string {
 	wanted := c.Controllers
 	if len(wanted) == 0 {
-		wanted = Controllers()
+		wanted = usual()
 	}
 	var list []string
 	for _, controller := range wanted {
