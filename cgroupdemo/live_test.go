@@ -218,32 +218,36 @@ func TestLiveBirthInGroup(t *testing.T) {
 
 func TestLiveKill(t *testing.T) {
 	for _, way := range []string{"cgroup.kill", "one by one", "one by one, frozen"} {
-		whole := live(t, "kill", PIDs, Freezer)
-		g := &Group{Config: whole.Config, Places: slices.Clone(whole.Places)}
-		if way != "cgroup.kill" {
-			g.Places = slices.DeleteFunc(g.Places, func(p Place) bool { return p.Version == V2 })
-			if len(g.Places) == 0 {
-				t.Skip("version 1 ways of killing: there is nothing but version 2 here")
-			}
+		t.Run(way, func(t *testing.T) { killHelper(t, way) })
+	}
+}
+
+func killHelper(t *testing.T, way string) {
+	whole := live(t, "kill", PIDs, Freezer)
+	g := &Group{Config: whole.Config, Places: slices.Clone(whole.Places)}
+	if way != "cgroup.kill" {
+		g.Places = slices.DeleteFunc(g.Places, func(p Place) bool { return p.Version == V2 })
+		if len(g.Places) == 0 {
+			t.Skip("there is nothing but version 2 here")
 		}
-		h := helper(t, g)
-		if way == "one by one, frozen" {
-			if err := g.Freeze(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+	}
+	h := helper(t, g)
+	if way == "one by one, frozen" {
+		if err := g.Freeze(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		if err := g.Kill(t.Context()); err != nil {
-			t.Errorf("Kill (%s) = %v", way, err)
-		}
-		err := h.Call(t.Context(), RequestAllocate, AllocateArgs{}, nil)
-		var gone *inside.Gone
-		if !errors.As(err, &gone) || gone.State.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
-			t.Errorf("after Kill (%s) the helper answers %v; want ErrGone by SIGKILL", way, err)
-		}
-		h.Close()
-		if err := whole.Delete(t.Context()); err != nil {
-			t.Errorf("Delete (%s) = %v", way, err)
-		}
+	}
+	if err := g.Kill(t.Context()); err != nil {
+		t.Errorf("Kill = %v", err)
+	}
+	err := h.Call(t.Context(), RequestAllocate, AllocateArgs{}, nil)
+	var gone *inside.Gone
+	if !errors.As(err, &gone) || gone.State.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
+		t.Errorf("after Kill the helper answers %v; want ErrGone by SIGKILL", err)
+	}
+	h.Close()
+	if err := whole.Delete(t.Context()); err != nil {
+		t.Errorf("Delete = %v", err)
 	}
 }
 
