@@ -21,8 +21,9 @@ import (
 type Front struct {
 	// RunDir is the run folder (/run/cutaway).
 	RunDir string
-	// Place starts workers: on this machine or in a VM.
-	Place Place
+	// Choose says where a lab is performed: on this machine or in a VM. When it
+	// can be performed nowhere, reason says why.
+	Choose func(context.Context, bench.Lab) (place Place, reason string)
 	// Present gets every event. It answers an AskEvent through the worker that
 	// it is given.
 	Present func(Event, *Worker)
@@ -80,31 +81,56 @@ func (f *Front) folders() []string {
 func (f *Front) perform(ctx context.Context, lab bench.Lab, before residue.Snapshot, sum *summary) (LabEvent, residue.Snapshot, error) {
 	f.lab, f.inStep = lab.ID, "none yet"
 	start := time.Now()
-	run, err := journal.Begin(f.RunDir)
+	place, reason := f.Choose(ctx, lab)
+	if reason != "" {
+		return f.nowhere(lab, reason, sum), before, nil
+	}
+	run, err := f.beginRun()
 	if err != nil {
 		return LabEvent{}, nil, err
 	}
-	// Whatever the worker starts carries the token; sweeping for it is the
-	// first intent, so that it is the last undo.
-	if err := run.Intend(journal.Undo{Kind: journal.SweepMarked, Name: run.ID}); err != nil {
-		return LabEvent{}, nil, err
-	}
-	f.Present(LabEvent{Lab: lab.ID, Name: lab.Name, State: Start, Where: f.Place.Name(), Kernel: f.Place.Kernel()}, nil)
-	done := f.follow(ctx, lab, run, sum)
+	f.Present(LabEvent{Lab: lab.ID, Name: lab.Name, State: Start, Where: place.Name(), Kernel: place.Kernel()}, nil)
+	done := f.follow(ctx, place, lab, run, sum)
 	if err := run.End(); err != nil && done.State == Pass {
 		done.State, done.Reason = Fail, err.Error()
 	}
 	after := residue.Take(f.folders()...)
 	f.weigh(&done, before, after)
-	done.Where, done.Kernel, done.Seconds = f.Place.Name(), f.Place.Kernel(), time.Since(start).Seconds()
+	done.Where, done.Kernel, done.Seconds = place.Name(), place.Kernel(), time.Since(start).Seconds()
 	f.Present(done, nil)
 	return done, after, nil
+}
+
+// beginRun opens the journal of one lab. Whatever the worker starts carries
+// the run's token; sweeping for it is the first intent, so that it is the last
+// undo.
+func (f *Front) beginRun() (*journal.Run, error) {
+	run, err := journal.Begin(f.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	return run, run.Intend(journal.Undo{Kind: journal.SweepMarked, Name: run.ID})
+}
+
+// nowhere reports a lab that cannot be performed, step by step.
+func (f *Front) nowhere(lab bench.Lab, reason string, sum *summary) LabEvent {
+	e := LabEvent{Lab: lab.ID, Name: lab.Name, State: Start, Where: "host", Kernel: KernelRelease()}
+	f.Present(e, nil)
+	for _, step := range untestedSteps(lab, reason) {
+		sum.step(step)
+		f.Present(step, nil)
+	}
+	e.State, e.Reason, e.Residue = Untested, reason, []string{}
+	f.Present(e, nil)
+	return e
 }
 
 // weigh puts the residue into the lab's last event.
 func (f *Front) weigh(done *LabEvent, before, after residue.Snapshot) {
 	ours, others := residue.Split(residue.Diff(before, after))
-	done.Residue = []string{}
+	if done.Residue == nil {
+		done.Residue = []string{} // a VM may have reported residue of its own
+	}
 	if f.Strict {
 		ours, others = append(ours, others...), nil
 	}
@@ -117,9 +143,9 @@ func (f *Front) weigh(done *LabEvent, before, after residue.Snapshot) {
 }
 
 // follow starts a worker for the lab and passes its events on until it is done.
-func (f *Front) follow(ctx context.Context, lab bench.Lab, run *journal.Run, sum *summary) LabEvent {
+func (f *Front) follow(ctx context.Context, place Place, lab bench.Lab, run *journal.Run, sum *summary) LabEvent {
 	died := LabEvent{Lab: lab.ID, Name: lab.Name, State: Fail}
-	w, err := startWorker(ctx, f.Place, f.request(lab, run))
+	w, err := startWorker(ctx, place, f.request(place, lab, run))
 	if err != nil {
 		died.Reason = err.Error()
 		return died
@@ -135,9 +161,9 @@ func (f *Front) follow(ctx context.Context, lab bench.Lab, run *journal.Run, sum
 	return done
 }
 
-func (f *Front) request(lab bench.Lab, run *journal.Run) Request {
+func (f *Front) request(place Place, lab bench.Lab, run *journal.Run) Request {
 	return Request{
-		Lab: lab.ID, Where: f.Place.Name(), RunDir: f.RunDir, Run: run.ID,
+		Lab: lab.ID, Where: place.Name(), RunDir: f.RunDir, Run: run.ID,
 		Step: f.Step, ByHand: f.ByHand, Omit: f.Omit, Params: f.Params, Probes: f.Probes,
 	}
 }

@@ -30,7 +30,8 @@ func newTour(t *testing.T) *tour {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := &tour{Front: &Front{RunDir: filepath.Join(t.TempDir(), "cutaway"), Place: Host{Executable: exe}}}
+	tr := &tour{Front: &Front{RunDir: filepath.Join(t.TempDir(), "cutaway")}}
+	tr.Choose = func(context.Context, bench.Lab) (Place, string) { return Host{Executable: exe}, "" }
 	tr.Present = func(e Event, _ *Worker) {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()

@@ -50,7 +50,7 @@ func (p *performer) announce(number int) {
 }
 
 func (p *performer) perform(ctx context.Context, step bench.Step, byHand bool) (State, string) {
-	if reason := missing(step.Needs, p.req.Probes); reason != "" {
+	if reason := Missing(step.Needs, p.req.Probes); reason != "" {
 		return Untested, reason
 	}
 	var before reading
@@ -79,8 +79,8 @@ func outcomeOf(err error) (State, string) {
 	return Fail, err.Error()
 }
 
-// missing names the first needed feature that this kernel lacks, and the way out.
-func missing(needs []probe.ID, found map[probe.ID]probe.Result) string {
+// Missing names the first needed feature that this kernel lacks, and the way out.
+func Missing(needs []probe.ID, found map[probe.ID]probe.Result) string {
 	for _, id := range needs {
 		r, ok := found[id]
 		if !ok {

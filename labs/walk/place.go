@@ -21,8 +21,9 @@ const WorkerCommand = "__worker"
 type Place interface {
 	Name() string   // "host", "userns" or "vm"
 	Kernel() string // release of the kernel there
-	// Start starts a worker on the given pipes. The token marks its processes.
-	Start(ctx context.Context, token string, in, out, errs *os.File) (Process, error)
+	// Start starts a worker on the given pipes, which it closes once it needs
+	// them no longer. The token marks its processes.
+	Start(ctx context.Context, token string, in, out *os.File) (Process, error)
 }
 
 // Process is a worker's process, here or in a VM.
@@ -33,10 +34,17 @@ type Process interface {
 
 // Host is this machine. Without root it is a user namespace of this machine,
 // in which the learner is root over mounts and networks of their own.
-type Host struct{ Executable string }
+type Host struct {
+	Executable string
+	// As is the name to go by, when this machine is itself a guest.
+	As string
+}
 
 // Name is "host" for root, "userns" for everybody else.
 func (h Host) Name() string {
+	if h.As != "" {
+		return h.As
+	}
 	if os.Geteuid() == 0 {
 		return "host"
 	}
@@ -47,9 +55,11 @@ func (h Host) Name() string {
 func (h Host) Kernel() string { return KernelRelease() }
 
 // Start starts the worker in a new mount and net namespace (clone(2)).
-func (h Host) Start(_ context.Context, token string, in, out, errs *os.File) (Process, error) {
+func (h Host) Start(_ context.Context, token string, in, out *os.File) (Process, error) {
+	defer in.Close()
+	defer out.Close()
 	cmd := exec.Command(h.Executable, WorkerCommand)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, os.Stderr
 	cmd.Env = append(os.Environ(), journal.TokenVariable+"="+token)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
@@ -108,9 +118,7 @@ func startWorker(ctx context.Context, place Place, req Request) (*Worker, error)
 	if err != nil {
 		return nil, errors.Join(err, inRead.Close(), inWrite.Close())
 	}
-	process, err := place.Start(ctx, req.Run, inRead, outWrite, os.Stderr)
-	inRead.Close()
-	outWrite.Close()
+	process, err := place.Start(ctx, req.Run, inRead, outWrite)
 	if err != nil {
 		return nil, errors.Join(err, inWrite.Close(), outRead.Close())
 	}

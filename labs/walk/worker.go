@@ -78,7 +78,7 @@ func (w *worker) listen(ctx context.Context, input *json.Decoder, gone func()) {
 }
 
 func (w *worker) perform(ctx context.Context) error {
-	if reason := missing(w.lab.Needs, w.req.Probes); reason != "" {
+	if reason := Missing(w.lab.Needs, w.req.Probes); reason != "" {
 		w.untested(reason)
 		return nil
 	}
@@ -106,13 +106,21 @@ func (w *worker) perform(ctx context.Context) error {
 
 // untested reports the lab and each of its steps as not performed.
 func (w *worker) untested(reason string) {
-	for i, s := range w.lab.Steps {
-		w.emit(StepEvent{
-			Lab: w.lab.ID, Step: s.Name, State: Untested, Number: i + 1, Of: len(w.lab.Steps),
+	for _, e := range untestedSteps(w.lab, reason) {
+		w.emit(e)
+	}
+	w.emit(LabEvent{Lab: w.lab.ID, Name: w.lab.Name, State: Untested, Reason: reason})
+}
+
+func untestedSteps(lab bench.Lab, reason string) []StepEvent {
+	var all []StepEvent
+	for i, s := range lab.Steps {
+		all = append(all, StepEvent{
+			Lab: lab.ID, Step: s.Name, State: Untested, Number: i + 1, Of: len(lab.Steps),
 			Reproduces: s.Reproduces, Extra: s.Extra, Reason: reason,
 		})
 	}
-	w.emit(LabEvent{Lab: w.lab.ID, Name: w.lab.Name, State: Untested, Reason: reason})
+	return all
 }
 
 // steps walks the lab from the first step to the last. Going back puts
