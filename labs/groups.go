@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"path/filepath"
+	"strings"
 
 	"cutaway/cgroupdemo"
 	"cutaway/internal/evidence"
@@ -50,13 +52,17 @@ func createGroupByHand(name string, controllers ...cgroupdemo.Controller) func(*
 	}
 }
 
-// intendGroup names the folders that creating the group will make.
+// intendGroup lists what creating the group will make: folders, and on version
+// 2 the controllers that groups above it hand on.
 func intendGroup(name string, controllers ...cgroupdemo.Controller) func(*bench.Bench) ([]journal.Undo, error) {
 	return func(b *bench.Bench) ([]journal.Undo, error) {
 		var undos []journal.Undo
 		for _, s := range groupSteps(b, name, controllers...) {
-			if s.Op == cgroupdemo.OpMkdir {
+			switch {
+			case s.Op == cgroupdemo.OpMkdir:
 				undos = append(undos, journal.Undo{Kind: journal.RemoveCgroup, Path: s.Path})
+			case filepath.Base(s.Path) == "cgroup.subtree_control":
+				undos = append(undos, journal.Undo{Kind: journal.ControlOff, Path: s.Path, Name: strings.ReplaceAll(s.Value, "+", "-")})
 			}
 		}
 		return undos, nil

@@ -20,6 +20,7 @@ const (
 	RemoveDir    Kind = "rmdir"         // Path
 	RemoveFile   Kind = "remove-file"   // Path
 	RemoveCgroup Kind = "cgroup-remove" // Path
+	ControlOff   Kind = "control-off"   // Path (a cgroup.subtree_control), Name ("-cpu -memory")
 	DeleteLink   Kind = "link-delete"   // Name
 	DetachLoop   Kind = "loop-detach"   // Path (device), Backing
 	RemoveDM     Kind = "dm-remove"     // Name
@@ -43,6 +44,8 @@ func (u Undo) String() string {
 		return "mount: findmnt " + u.Path
 	case RemoveCgroup:
 		return "cgroup: cat " + u.Path + "/cgroup.procs"
+	case ControlOff:
+		return "controllers handed on: cat " + u.Path
 	case DeleteLink:
 		return "link: ip link show " + u.Name
 	case DetachLoop:
@@ -83,6 +86,8 @@ func (u Undo) apply() error {
 		return unix.Unlink(u.Path)
 	case RemoveCgroup:
 		return removeCgroup(u.Path)
+	case ControlOff:
+		return controlOff(u.Path, u.Name)
 	case DeleteLink:
 		return deleteLink(u.Name)
 	case DetachLoop:
@@ -127,6 +132,18 @@ func removeCgroup(path string) error {
 		}
 	}
 	return unix.Rmdir(path)
+}
+
+// controlOff takes controllers back that were handed on to child groups
+// (cgroup-v2.rst, "Enabling and Disabling"). The file exists already, so it is
+// opened without O_CREAT; EBUSY means that a child group still hands them on.
+func controlOff(file, names string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(names)
+	return errors.Join(err, f.Close())
 }
 
 func deleteLink(name string) error {

@@ -40,7 +40,8 @@ func links() []string {
 	return all
 }
 
-// cgroups lists the folders below every cgroup mount of this mount namespace.
+// cgroups lists the folders below every cgroup mount of this mount namespace,
+// with the controllers that a group of version 2 hands on.
 func cgroups() []string {
 	text, _ := os.ReadFile("/proc/self/mounts")
 	var all []string
@@ -51,7 +52,8 @@ func cgroups() []string {
 		}
 		filepath.WalkDir(fields[1], func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
-				all = append(all, path)
+				handsOn, _ := os.ReadFile(path + "/cgroup.subtree_control")
+				all = append(all, strings.TrimSpace(path+" "+string(handsOn)))
 			}
 			return nil
 		})
