@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"sort"
 	"time"
-
-	"github.com/pierrec/lz4/v4"
 )
 
 // InitramfsSpec says what goes into a guest's first and only file system.
@@ -30,10 +28,6 @@ type Initramfs struct {
 	// machine or not in this kernel.
 	MissingPrograms, MissingModules []string
 }
-
-// maxPlain is the size up to which an initramfs is stored unpacked: copying it costs
-// a guest under TCG 0.01 s per MB, LZ4 twice, zstd four and gzip six times that.
-const maxPlain = 28 << 20
 
 // initramfsFormat is part of the cache key: raise it when the layout changes.
 const initramfsFormat = "cutaway initramfs 1"
@@ -181,51 +175,4 @@ func (p *initramfsPlan) key() string {
 		fmt.Fprintln(sum, s)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:12])
-}
-
-// write makes the archive: plain if it is small enough, else packed with LZ4.
-func (p *initramfsPlan) write(name string) error {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := p.archive(f); err != nil {
-		return err
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	if size > maxPlain {
-		if err := pack(f, name, size); err != nil {
-			return fmt.Errorf("pack %s with lz4: %w", name, err)
-		}
-	}
-	return f.Close()
-}
-
-// pack replaces the archive by its LZ4 form, in the legacy format that the kernel
-// reads (CONFIG_RD_LZ4, lib/decompress_unlz4.c).
-func pack(plain *os.File, name string, size int64) error {
-	packed, err := os.OpenFile(name+".lz4", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(packed.Name()) // no-op after the rename
-	defer packed.Close()
-	w := lz4.NewWriter(packed)
-	if err := w.Apply(lz4.LegacyOption(true), lz4.CompressionLevelOption(lz4.Level5)); err != nil {
-		return err
-	}
-	if _, err := io.Copy(w, io.NewSectionReader(plain, 0, size)); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	if err := packed.Close(); err != nil {
-		return err
-	}
-	return os.Rename(packed.Name(), name)
 }

@@ -92,17 +92,23 @@ func (p *initramfsPlan) addFiles(hostFiles []string) {
 	}
 }
 
-// addShell gives the guest /bin/sh and the small programs: a static busybox if the
-// host has one, else dash alone.
+// addShell gives the guest /bin/sh and the small programs. The shell is the host's
+// dash where there is one: the ash in Debian's busybox runs its own applets before
+// looking at PATH, so that "ip" and "losetup" would not be the real ones.
 func (p *initramfsPlan) addShell(from userland) error {
-	box := from.Find("busybox")
+	box, dash := from.Find("busybox"), from.Find("dash")
+	if box == "" && dash == "" {
+		return fmt.Errorf("this machine has neither busybox nor dash to be the guest's /bin/sh")
+	}
+	if dash != "" {
+		p.links["usr/bin/sh"] = "dash"
+		if err := p.addProgram("dash", dash, from); err != nil {
+			return err
+		}
+	}
 	if box == "" {
 		p.missingPrograms = append(p.missingPrograms, "busybox")
-		if dash := from.Find("dash"); dash != "" {
-			p.links["usr/bin/sh"] = "dash"
-			return p.addProgram("dash", dash, from)
-		}
-		return fmt.Errorf("this machine has neither busybox nor dash to be the guest's /bin/sh")
+		return nil
 	}
 	if err := p.addProgram("busybox", box, from); err != nil {
 		return err
@@ -127,7 +133,7 @@ func (p *initramfsPlan) addApplet(applet string) {
 		}
 	}
 	if name != "modprobe" && name != "init" && name != "linuxrc" {
-		p.links[guestPath(strings.TrimPrefix(applet, "usr/"))] = "/usr/bin/busybox"
+		p.links[guestPath(applet)] = "/usr/bin/busybox"
 	}
 }
 

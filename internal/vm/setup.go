@@ -181,7 +181,7 @@ func loopbackUp() error {
 // environment replaces what the kernel handed to PID 1, its own parameters among it.
 func environment() error {
 	os.Clearenv()
-	for _, entry := range guestEnv {
+	for _, entry := range GuestEnv("linux") {
 		name, value, _ := strings.Cut(entry, "=")
 		if err := os.Setenv(name, value); err != nil {
 			return err
@@ -190,10 +190,13 @@ func environment() error {
 	return nil
 }
 
-// guestEnv is the environment of programs that are given none.
-var guestEnv = []string{
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	"HOME=/root", "TERM=linux", "LANG=C.UTF-8", "CUTAWAY_VM=1",
+// GuestEnv is the environment of programs in the guest that are given none; term is
+// the value of TERM.
+func GuestEnv(term string) []string {
+	return []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/root", "LANG=C.UTF-8", "CUTAWAY_VM=1", "TERM=" + term,
+	}
 }
 
 func release() string {

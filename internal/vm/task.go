@@ -37,7 +37,7 @@ const leftoverPatience = 100 * time.Millisecond
 func (a *agent) run(s *stream, r request) (int, error) {
 	env := r.Env
 	if env == nil {
-		env = guestEnv
+		env = GuestEnv("linux")
 	}
 	file, err := lookPath(r.Args[0], env)
 	if err != nil {

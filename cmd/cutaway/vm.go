@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/signal"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"cutaway/internal/vm"
+)
+
+// vmOptions are the flags that say which guest to boot.
+type vmOptions struct {
+	kernel, modules, accel string
+	memory, cpus, scratch  int
+}
+
+// newVMCommand is "cutaway vm": labs need a kernel that can do what they show, and this
+// borrows one.
+func newVMCommand() *cobra.Command {
+	var o vmOptions
+	c := &cobra.Command{Use: "vm", Short: "Run commands and labs in a throwaway Linux guest (QEMU)"}
+	f := c.PersistentFlags()
+	f.StringVar(&o.kernel, "kernel", "", "kernel: a name from \"vm kernels\", or the file of a kernel image")
+	f.StringVar(&o.modules, "modules", "", "folder with the modules of a --kernel file, such as /lib/modules/6.1.0")
+	f.StringVar(&o.accel, "accel", "auto", "what QEMU runs on: auto, kvm or tcg")
+	f.IntVar(&o.memory, "memory", 1024, "memory of the guest in MB")
+	f.IntVar(&o.cpus, "cpus", 2, "processors of the guest")
+	f.IntVar(&o.scratch, "scratch", 0, "size in MB of an empty disk /dev/vda in the guest")
+	c.AddCommand(newVMKernels(), newVMPrepare(&o), newVMRun(&o), newVMShell(&o), newVMCheck(&o))
+	return c
+}
+
+func newVMKernels() *cobra.Command {
+	return &cobra.Command{Use: "kernels", Short: "List the kernels that can be booted", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			dir, err := vm.DefaultCacheDir()
+			if err != nil {
+				return err
+			}
+			kernels, problems, err := vm.Kernels(c.Context(), dir)
+			if err != nil {
+				return err
+			}
+			printKernels(c.OutOrStdout(), kernels)
+			for _, p := range problems {
+				fmt.Fprintf(c.ErrOrStderr(), "%s: %v\n", p.Source, p.Err)
+			}
+			return nil
+		}}
+}
+
+func printKernels(w io.Writer, kernels []vm.Kernel) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tRELEASE\tFROM\tSTATE")
+	for _, k := range kernels {
+		state := "ready"
+		if k.Image == "" {
+			state = fmt.Sprintf("cutaway vm prepare fetches it (%d MB)", k.Bytes>>20)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", k.Name, k.Release, k.Source, state)
+	}
+	t.Flush()
+}
+
+func newVMPrepare(o *vmOptions) *cobra.Command {
+	return &cobra.Command{Use: "prepare", Short: "Fetch a kernel and build its initramfs", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			want := *o
+			if want.kernel == "" {
+				want.kernel = "debian" // asked for by name: look for a newer one
+			}
+			k, fs, _, err := want.prepare(c.Context(), c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "kernel     %s (%s)\ninitramfs  %s (%.1f MB)\n", k.Name, k.Release, fs.Path, float64(fs.Bytes)/(1<<20))
+			for _, name := range fs.MissingPrograms {
+				fmt.Fprintf(c.OutOrStdout(), "left out   program %s: not on this machine\n", name)
+			}
+			for _, name := range fs.MissingModules {
+				fmt.Fprintf(c.OutOrStdout(), "left out   module %s: not in this kernel\n", name)
+			}
+			return nil
+		}}
+}
+
+func newVMRun(o *vmOptions) *cobra.Command {
+	return &cobra.Command{Use: "run -- COMMAND [ARG...]", Short: "Run a command in a guest; its exit code is ours", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.run(c, vm.Command{Args: args, Stdin: c.InOrStdin(), Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()})
+		}}
+}
+
+func newVMShell(o *vmOptions) *cobra.Command {
+	return &cobra.Command{Use: "shell", Short: "Open a shell in a guest", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			shell := vm.Command{Args: []string{"sh", "-c", "command -v bash >/dev/null && exec bash || exec sh"}, Stdin: c.InOrStdin(), Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()}
+			return o.run(c, shell)
+		}}
+}
+
+// newVMCheck runs "cutaway check" there; all flags after the word are check's own.
+func newVMCheck(o *vmOptions) *cobra.Command {
+	return &cobra.Command{Use: "check [-- FLAGS]", Short: "Check what a guest's kernel can do",
+		RunE: func(c *cobra.Command, args []string) error {
+			return o.run(c, vm.Command{Args: append([]string{vm.SelfPath, "check"}, args...),
+				Stdin: c.InOrStdin(), Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()})
+		}}
+}
+
+// prepare gets the kernel and the initramfs that the flags ask for.
+func (o vmOptions) prepare(ctx context.Context, progress io.Writer) (k vm.Kernel, fs vm.Initramfs, dir string, err error) {
+	if dir, err = vm.DefaultCacheDir(); err != nil {
+		return
+	}
+	show := newProgressLine(progress)
+	if o.modules != "" {
+		k, err = vm.PrepareFile(ctx, dir, o.kernel, o.modules)
+	} else {
+		k, err = vm.Prepare(ctx, dir, o.kernel, show.report)
+	}
+	show.end()
+	if err == nil {
+		fs, err = vm.BuildInitramfs(ctx, dir, vm.InitramfsSpec{Kernel: k})
+	}
+	return
+}
+
+// run boots a guest for one command. On a terminal the command gets one too.
+func (o vmOptions) run(c *cobra.Command, command vm.Command) error {
+	ctx, stop := signal.NotifyContext(c.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	k, fs, dir, err := o.prepare(ctx, c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs.Path, CacheDir: dir, Accel: o.accel,
+		MemoryMB: o.memory, CPUs: o.cpus, ScratchMB: o.scratch})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	restore, err := attachTerminal(&command)
+	if err != nil {
+		return err
+	}
+	code, err := m.Run(ctx, command)
+	restore()
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return exitError{code: code}
+	}
+	return nil
+}
