@@ -144,3 +144,25 @@ func TestListNamesEveryLab(t *testing.T) {
 		}
 	}
 }
+
+// A reader that has seen enough (head) must not leave a lab half done.
+func TestAClosedPipeBreaksOffInOrder(t *testing.T) {
+	needRoot(t)
+	s := newSession(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := s.command(t.Context(), "lab", slowLab, "--json")
+	cmd.Stdout = write
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	write.Close()
+	read.Read(make([]byte, 10))
+	read.Close()
+	cmd.Wait()
+	if _, err := os.Stat(s.runDir); err == nil {
+		t.Error("the run folder is still there")
+	}
+}

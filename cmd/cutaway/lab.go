@@ -13,7 +13,6 @@ import (
 	"golang.org/x/term"
 
 	"cutaway/internal/journal"
-	"cutaway/internal/probe"
 	"cutaway/labs"
 	"cutaway/labs/bench"
 	"cutaway/labs/present"
@@ -23,7 +22,8 @@ import (
 // labFlags are the flags of `cutaway lab`.
 type labFlags struct {
 	step, auto, json, byHand, predict, prose, plain, strict bool
-	omit                                                    string
+	omit, on                                                string
+	guest                                                   vmOptions
 	set                                                     map[string]string
 }
 
@@ -55,6 +55,8 @@ func (p *program) labCommand() *cobra.Command {
 	flags.StringToStringVar(&f.set, "set", nil, "choose a lab's parameter, e.g. hostname=box")
 	flags.StringVar(&f.omit, "omit", "", "leave out the act of this step, to see its claims fail")
 	flags.BoolVar(&f.strict, "strict", false, "count every change of the machine as residue, whoever made it")
+	flags.StringVar(&f.on, "on", "auto", "where to perform: auto (this machine where it can, else a VM), host or vm")
+	f.guest.register(flags)
 	cmd.MarkFlagsMutuallyExclusive("step", "auto", "json")
 	return cmd
 }
@@ -71,10 +73,16 @@ func (p *program) lab(ctx context.Context, picked []bench.Lab, f labFlags) error
 	defer lock.Release()
 	ctx, stop := untilSignal(ctx)
 	defer stop()
-	front, err := p.front(ctx, picked, f)
+	stage, err := newStage(ctx, picked, f.on, f.guest, p.err)
 	if err != nil {
 		return err
 	}
+	defer stage.close()
+	front, err := p.front(f)
+	if err != nil {
+		return err
+	}
+	front.Choose, front.Probes = stage.choose, stage.probes
 	sum, err := front.Run(ctx, picked, labs.ExperimentIDs())
 	if cause := context.Cause(ctx); cause != nil {
 		return brokenOff(cause, front.Where(), sum)
@@ -101,14 +109,11 @@ func knownStep(picked []bench.Lab, omit string) error {
 	return fmt.Errorf("no step %q to leave out; there are: %s", omit, strings.Join(names, ", "))
 }
 
-func (p *program) front(ctx context.Context, picked []bench.Lab, f labFlags) (*walk.Front, error) {
+// front performs labs and presents them as the flags say.
+func (p *program) front(f labFlags) (*walk.Front, error) {
 	words, err := p.words()
 	if err != nil {
 		return nil, exitError{exitUsage, err}
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
 	}
 	terminal := isTerminal(p.in) && isTerminal(p.out)
 	step := !f.auto && !f.json && (f.step || f.predict || terminal)
@@ -116,8 +121,7 @@ func (p *program) front(ctx context.Context, picked []bench.Lab, f labFlags) (*w
 		return nil, exitError{exitUsage, errors.New("--step and --predict need a terminal for their questions; without one use --auto")}
 	}
 	front := &walk.Front{
-		RunDir: p.runDir, Place: walk.Host{Executable: exe}, Step: step, ByHand: f.byHand,
-		Omit: f.omit, Params: f.set, Strict: f.strict, Probes: probeNeeds(ctx, picked),
+		RunDir: p.runDir, Step: step, ByHand: f.byHand, Omit: f.omit, Params: f.set, Strict: f.strict,
 	}
 	text := present.Text{Out: p.out, Words: words, Style: p.style(f.plain), Prose: f.prose || step, Keys: labs.Keys()}
 	switch {
@@ -131,36 +135,18 @@ func (p *program) front(ctx context.Context, picked []bench.Lab, f labFlags) (*w
 	return front, nil
 }
 
-// probeNeeds asks the kernel about every feature that the labs need, once.
-func probeNeeds(ctx context.Context, picked []bench.Lab) map[probe.ID]probe.Result {
-	var ids []probe.ID
-	seen := map[probe.ID]bool{}
-	for _, id := range labs.Needs(picked) {
-		if !seen[id] {
-			ids, seen[id] = append(ids, id), true
-		}
-	}
-	found := map[probe.ID]probe.Result{}
-	if len(ids) == 0 {
-		return found
-	}
-	for _, r := range probe.Run(ctx, probe.Options{}, ids...) {
-		found[r.ID] = r
-	}
-	return found
-}
-
 // signalled is the cause of a context that a signal ended.
 type signalled struct{ signal syscall.Signal }
 
 func (s signalled) Error() string { return "signal " + s.signal.String() }
 
 // untilSignal is a context that SIGINT, SIGTERM or SIGHUP ends, so that a lab
-// is broken off in order.
+// is broken off in order. So does SIGPIPE: a reader such as head(1) that has
+// seen enough must not leave a lab half done.
 func untilSignal(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	got := make(chan os.Signal, 1)
-	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(got, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	go func() {
 		select {
 		case s := <-got:
