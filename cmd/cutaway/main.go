@@ -13,6 +13,7 @@ import (
 
 	"cutaway/internal/inside"
 	"cutaway/internal/probe"
+	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
 )
@@ -50,6 +51,7 @@ func (e usageError) Error() string { return e.text }
 func main() {
 	// Helper processes are this same program under another name; they are
 	// served before anything else is set up.
+	vm.Main()
 	inside.Main()
 	probe.Main()
 	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
@@ -104,7 +106,7 @@ func (p *program) rootCommand() *cobra.Command {
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
-		newCheckCommand(p.checkHooks()))
+		newCheckCommand(p.checkHooks()), newVMCommand())
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"cutaway/internal/vm"
@@ -24,13 +25,7 @@ type vmOptions struct {
 func newVMCommand() *cobra.Command {
 	var o vmOptions
 	c := &cobra.Command{Use: "vm", Short: "Run commands and labs in a throwaway Linux guest (QEMU)"}
-	f := c.PersistentFlags()
-	f.StringVar(&o.kernel, "kernel", "", "kernel: a name from \"vm kernels\", or the file of a kernel image")
-	f.StringVar(&o.modules, "modules", "", "folder with the modules of a --kernel file, such as /lib/modules/6.1.0")
-	f.StringVar(&o.accel, "accel", "auto", "what QEMU runs on: auto, kvm or tcg")
-	f.IntVar(&o.memory, "memory", 1024, "memory of the guest in MB")
-	f.IntVar(&o.cpus, "cpus", 2, "processors of the guest")
-	f.IntVar(&o.scratch, "scratch", 0, "size in MB of an empty disk /dev/vda in the guest")
+	o.register(c.PersistentFlags())
 	c.AddCommand(newVMKernels(), newVMPrepare(&o), newVMRun(&o), newVMShell(&o), newVMCheck(&o))
 	return c
 }
@@ -131,16 +126,33 @@ func (o vmOptions) prepare(ctx context.Context, progress io.Writer) (k vm.Kernel
 	return
 }
 
+// register puts the flags that say which guest to boot on a command.
+func (o *vmOptions) register(f *pflag.FlagSet) {
+	f.StringVar(&o.kernel, "kernel", "", "kernel of the VM: a name from \"vm kernels\", or the file of a kernel image")
+	f.StringVar(&o.modules, "modules", "", "folder with the modules of a --kernel file, such as /lib/modules/6.1.0")
+	f.StringVar(&o.accel, "accel", "auto", "what QEMU runs on: auto, kvm or tcg")
+	f.IntVar(&o.memory, "memory", 1024, "memory of the VM in MB")
+	f.IntVar(&o.cpus, "cpus", 2, "processors of the VM")
+	f.IntVar(&o.scratch, "scratch", 0, "size in MB of an empty disk /dev/vda in the VM")
+}
+
+// boot gets the kernel and its initramfs where they are not there yet, and
+// boots them.
+func (o vmOptions) boot(ctx context.Context, progress io.Writer) (*vm.Machine, vm.Kernel, error) {
+	k, fs, dir, err := o.prepare(ctx, progress)
+	if err != nil {
+		return nil, k, err
+	}
+	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs.Path, CacheDir: dir, Accel: o.accel,
+		MemoryMB: o.memory, CPUs: o.cpus, ScratchMB: o.scratch})
+	return m, k, err
+}
+
 // run boots a guest for one command. On a terminal the command gets one too.
 func (o vmOptions) run(c *cobra.Command, command vm.Command) error {
 	ctx, stop := signal.NotifyContext(c.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer stop()
-	k, fs, dir, err := o.prepare(ctx, c.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs.Path, CacheDir: dir, Accel: o.accel,
-		MemoryMB: o.memory, CPUs: o.cpus, ScratchMB: o.scratch})
+	m, _, err := o.boot(ctx, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
