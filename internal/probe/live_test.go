@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -399,4 +400,28 @@ func TestPrintRows(t *testing.T) {
 	for _, r := range Run(context.Background(), Options{}) {
 		os.Stdout.WriteString("ROW " + string(r.ID) + " " + string(r.State) + "\n")
 	}
+}
+
+// A zombie is gone, whoever has not reaped it yet.
+func TestAbandonedByZombie(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := strconv.Itoa(cmd.Process.Pid)
+	name := ownedPrefix + pid + "-" + startTime(pid)
+	if abandoned(name) {
+		t.Errorf("abandoned(%s) while it runs", name)
+	}
+	_ = cmd.Process.Kill()
+	for range 100 {
+		if abandoned(name) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !abandoned(name) {
+		t.Errorf("abandoned(%s) = false for a zombie", name)
+	}
+	_ = cmd.Wait()
 }

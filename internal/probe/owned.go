@@ -54,13 +54,17 @@ func inTempCgroup(controller string, f func(dir string) Finding) Finding {
 	return f(dir)
 }
 
-// startTime returns when a process started, in ticks since boot: the 22nd
-// field of /proc/PID/stat, the 20th after the name in parentheses.
+// startTime returns when a process started, in ticks since boot, "" for one
+// that is gone. A zombie counts as gone: an orphan's may stay for long where
+// pid 1 does not reap.
+//
+// In /proc/PID/stat it is the 22nd field. The second one is a name in
+// parentheses that may hold anything, so counting begins behind the last one.
 func startTime(pid string) string {
 	stat := text("/proc/" + pid + "/stat")
 	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
-	if len(fields) < 20 {
-		return "0"
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return ""
 	}
 	return fields[19]
 }
