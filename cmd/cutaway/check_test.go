@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"cutaway/internal/probe"
-
 	"github.com/google/go-cmp/cmp"
+
+	"cutaway/internal/probe"
 )
 
 // checkOutput runs check. The tests read files or a config only: a child of
@@ -98,13 +98,14 @@ func TestCheckJSON(t *testing.T) {
 
 func TestCheckText(t *testing.T) {
 	file := kernelConfig(t, "CONFIG_VETH=y\n# CONFIG_DUMMY is not set\n")
-	shout := checkHooks{Translate: func(s string) string {
+	german := func(s string) string {
 		if s == "something that is required is missing" {
 			return "etwas Nötiges fehlt"
 		}
 		return s
-	}}
-	plain, _ := checkOutput(t, shout, "--plain", "--config", file, "net.veth", "net.dummy")
+	}
+	hooks := checkHooks{Translate: german}
+	plain, _ := checkOutput(t, hooks, "--plain", "--config", file, "net.veth", "net.dummy")
 	for _, want := range []string{"yes\tnet.veth\t", "no\tnet.dummy\t", "to do: ", "without it: ", "etwas Nötiges fehlt"} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("plain output lacks %q:\n%s", want, plain)
@@ -132,5 +133,34 @@ func TestShorten(t *testing.T) {
 		if got := shorten(in, 4); got != want {
 			t.Errorf("shorten(%q, 4) = %q; want %q", in, got, want)
 		}
+	}
+}
+
+// The whole way: the program, its children, the labs' needs, as root and as an
+// ordinary user.
+func TestCheckLive(t *testing.T) {
+	for name, s := range map[string]*session{"caller": newSession(t), "nobody": newSession(t).asNobody()} {
+		t.Run(name, func(t *testing.T) {
+			s.t = t
+			r := s.run("check", "--json")
+			var doc checkDocument
+			if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil {
+				t.Fatalf("stdout is not one JSON object: %v\n%s%s", err, r.stdout, r.stderr)
+			}
+			if doc.Exit != r.code || len(doc.Results) != len(probe.All()) || r.stderr != "" {
+				t.Errorf("exit %d, in the document %d; %d of %d rows; stderr %q", r.code, doc.Exit, len(doc.Results), len(probe.All()), r.stderr)
+			}
+			for _, row := range doc.Results {
+				if strings.Contains(row.Reason, "died") || strings.Contains(row.Reason, "no answer") {
+					t.Errorf("%s: %s", row.ID, row.Reason)
+				}
+			}
+			if r := s.run("check", "--lang", "zh", "--plain", "caps"); r.code != 0 || r.stdout == "" {
+				t.Errorf("check --lang zh caps = %+v", r)
+			}
+			if r := s.run("check", "no.such.row"); r.code != exitUsage || r.stdout != "" || r.stderr == "" {
+				t.Errorf("check no.such.row = %+v; want exit %d and a word on stderr", r, exitUsage)
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -113,10 +114,12 @@ func (p *program) rootCommand() *cobra.Command {
 // checkHooks tells `check` what it cannot know by itself: which labs need a
 // feature, and the reader's language.
 func (p *program) checkHooks() checkHooks {
+	// Read once, and only when the first sentence is said: the language is a flag.
+	read := sync.OnceValues(p.words)
 	return checkHooks{
 		NeededBy: labs.NeededBy,
 		Translate: func(english string) string {
-			if words, err := p.words(); err == nil {
+			if words, err := read(); err == nil {
 				return words.Say(english)
 			}
 			return english

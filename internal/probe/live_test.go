@@ -2,9 +2,11 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -178,7 +180,7 @@ func traces(t *testing.T) map[string]string {
 	for _, m := range ownMounts() {
 		if m.fstype == "cgroup" || m.fstype == "cgroup2" {
 			for _, pattern := range []string{"/", "/*/", "/*/*/"} {
-				found, _ := filepath.Glob(m.point + pattern + cgroupPrefix + "*")
+				found, _ := filepath.Glob(m.point + pattern + ownedPrefix + "*")
 				cgroups = append(cgroups, found...)
 			}
 		}
@@ -247,7 +249,7 @@ func TestSweepCgroups(t *testing.T) {
 	if !ok {
 		t.Skip("no cgroup2 is mounted")
 	}
-	dead, alive := parent+"/"+cgroupPrefix+"999999999-1", parent+"/"+cgroupPrefix+"1-"+startTime("1")
+	dead, alive := parent+"/"+ownedPrefix+"999999999-1", parent+"/"+ownedPrefix+"1-"+startTime("1")
 	for _, dir := range []string{dead, alive} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -280,6 +282,28 @@ func TestLiveFailuresCostOneRow(t *testing.T) {
 	}
 	if left := children(t); len(left) != 0 {
 		t.Errorf("left processes: %v", left)
+	}
+}
+
+// The same for a run that was killed while it had a folder in the state folder.
+func TestSweepScratch(t *testing.T) {
+	state := t.TempDir()
+	dead, alive := state+"/"+scratchPrefix+"999999999-1", makeScratch(state)
+	for _, dir := range []string{dead + "/work/work/inner", alive + "/work/work"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = os.Chmod(dead+"/work/work", 0)
+	sweepScratch(state)
+	if exists(dead) || !exists(alive) {
+		t.Errorf("after sweepScratch: dead maker's there = %v, own there = %v; want false, true", exists(dead), exists(alive))
+	}
+	if second := makeScratch(state); second == "" || second == alive || removeScratch(second) != nil {
+		t.Errorf("a second folder at the same time = %q", second)
+	}
+	if err := removeScratch(alive); err != nil || exists(alive) {
+		t.Errorf("removeScratch = %v", err)
 	}
 }
 
@@ -355,9 +379,16 @@ func runAsNobody(t *testing.T) (string, error) {
 	}
 	cmd := exec.Command(dir+"/test", "-test.run", "^TestPrintRows$", "-test.v")
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), "CUTAWAY_PROBE_NOBODY=1", "TMPDIR=/tmp")
+	state := dir + "/state"
+	if err := errors.Join(os.Mkdir(state, 0o755), os.Chown(state, nobody, nobody)); err != nil {
+		return "", err
+	}
+	cmd.Env = append(os.Environ(), "CUTAWAY_PROBE_NOBODY=1", "TMPDIR="+state)
 	cmd.SysProcAttr = stranger.attr(caller{privileged: true})
 	out, err := cmd.CombinedOutput()
+	if left, _ := os.ReadDir(state); len(left) != 0 {
+		t.Errorf("left in the state folder by nobody: %v", left)
+	}
 	return string(out), err
 }
 
@@ -369,4 +400,28 @@ func TestPrintRows(t *testing.T) {
 	for _, r := range Run(context.Background(), Options{}) {
 		os.Stdout.WriteString("ROW " + string(r.ID) + " " + string(r.State) + "\n")
 	}
+}
+
+// A zombie is gone, whoever has not reaped it yet.
+func TestAbandonedByZombie(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := strconv.Itoa(cmd.Process.Pid)
+	name := ownedPrefix + pid + "-" + startTime(pid)
+	if abandoned(name) {
+		t.Errorf("abandoned(%s) while it runs", name)
+	}
+	_ = cmd.Process.Kill()
+	for range 100 {
+		if abandoned(name) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !abandoned(name) {
+		t.Errorf("abandoned(%s) = false for a zombie", name)
+	}
+	_ = cmd.Wait()
 }

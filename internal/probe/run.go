@@ -114,11 +114,9 @@ func (r *runner) askAll(ctx context.Context, waiting map[place][]Probe) {
 	if len(waiting) == 0 {
 		return
 	}
-	// Tests on the state folder happen inside one folder, which is removed
-	// when the children, and with them their mounts, are gone.
-	if scratch, err := os.MkdirTemp(r.scene.State, ".cutaway-probe-"); err == nil {
-		r.scene.Scratch = scratch
-		defer os.RemoveAll(scratch)
+	sweepScratch(r.scene.State)
+	if r.scene.Scratch = makeScratch(r.scene.State); r.scene.Scratch != "" {
+		defer removeScratch(r.scene.Scratch)
 	}
 	before := loadedModules()
 	var all sync.WaitGroup

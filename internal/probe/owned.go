@@ -10,10 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupPrefix begins the name of every cgroup that a probe makes:
-// cutaway-probe-<pid>-<start time of that pid>, so that a later run can tell
-// a leftover from one that is in use.
-const cgroupPrefix = "cutaway-probe-"
+// ownedPrefix begins the name of everything that a probe makes and that is not
+// inside a namespace: cutaway-probe-<pid>-<start time of that pid>, so that a
+// later run can tell a leftover from one that is in use.
+const ownedPrefix = "cutaway-probe-"
+
+// ownedName returns such a name for this process.
+func ownedName() string {
+	return fmt.Sprintf("%s%d-%s", ownedPrefix, os.Getpid(), startTime("self"))
+}
 
 // ownCgroups reads controller -> path of this process.
 func ownCgroups() map[string]string {
@@ -41,7 +46,7 @@ func inTempCgroup(controller string, f func(dir string) Finding) Finding {
 	if !ok {
 		return Finding{State: Unknown, Reason: "no hierarchy of it is mounted here"}
 	}
-	dir := filepath.Join(parent, fmt.Sprintf("%s%d-%s", cgroupPrefix, os.Getpid(), startTime("self")))
+	dir := filepath.Join(parent, ownedName())
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return asked("mkdir("+dir+")", err, verdict{})
 	}
@@ -49,13 +54,17 @@ func inTempCgroup(controller string, f func(dir string) Finding) Finding {
 	return f(dir)
 }
 
-// startTime returns when a process started, in ticks since boot: the 22nd
-// field of /proc/PID/stat, the 20th after the name in parentheses.
+// startTime returns when a process started, in ticks since boot, "" for one
+// that is gone. A zombie counts as gone: an orphan's may stay for long where
+// pid 1 does not reap.
+//
+// In /proc/PID/stat it is the 22nd field. The second one is a name in
+// parentheses that may hold anything, so counting begins behind the last one.
 func startTime(pid string) string {
 	stat := text("/proc/" + pid + "/stat")
 	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
-	if len(fields) < 20 {
-		return "0"
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return ""
 	}
 	return fields[19]
 }
@@ -75,7 +84,7 @@ func sweepCgroups() {
 			}
 		}
 		for _, dir := range dirs {
-			left, _ := filepath.Glob(dir + "/" + cgroupPrefix + "*")
+			left, _ := filepath.Glob(dir + "/" + ownedPrefix + "*")
 			for _, path := range left {
 				if abandoned(filepath.Base(path)) {
 					_ = unix.Rmdir(path)
@@ -85,11 +94,12 @@ func sweepCgroups() {
 	}
 }
 
-// abandoned tells whether the process that a probe cgroup is named after is gone.
+// abandoned tells whether the process that something is named after is gone.
 func abandoned(name string) bool {
-	pid, start, ok := strings.Cut(strings.TrimPrefix(name, cgroupPrefix), "-")
+	pid, start, ok := strings.Cut(strings.TrimPrefix(name, ownedPrefix), "-")
 	if _, err := strconv.Atoi(pid); err != nil || !ok {
 		return false // not a name that we give
 	}
+	start, _, _ = strings.Cut(start, "-")
 	return startTime(pid) != start
 }
