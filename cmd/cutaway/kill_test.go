@@ -73,7 +73,8 @@ func strike(t *testing.T, args []string, delay time.Duration, killWorker bool) {
 	if got := s.run("clean"); got.code != exitOK {
 		t.Errorf("clean: exit code %d, %s%s", got.code, got.stdout, got.stderr)
 	}
-	left, others := residue.Split(residue.Diff(before, residue.Take(s.runDir)))
+	run := fmt.Sprintf("%d-", cmd.Process.Pid) // how every run id of that front begins
+	left, others := residue.Split(residue.Diff(before, residue.Take(s.runDir)), "cutaway-"+run, "(run "+run, s.runDir)
 	if len(left) > 0 {
 		t.Errorf("left after clean: %v", left)
 	}

@@ -20,7 +20,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAsProgram) != "" || isHelper() {
 		main()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, left := range []string{"cutaway-test-binary", "cutaway-test-cache"} {
+		os.RemoveAll(filepath.Join(os.TempDir(), left))
+	}
+	os.Exit(code)
 }
 
 // isHelper tells whether this process was started under another name by a
@@ -47,6 +51,7 @@ type session struct {
 	runDir string
 	env    []string
 	attr   *syscall.SysProcAttr
+	binary string // instead of the test binary
 }
 
 func newSession(t *testing.T) *session {
@@ -93,6 +98,9 @@ func (s *session) command(ctx context.Context, args ...string) *exec.Cmd {
 // program is the test binary, in a place from which the session's user may
 // execute it.
 func (s *session) program() string {
+	if s.binary != "" {
+		return s.binary
+	}
 	if s.attr.Credential == nil {
 		return executable()
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,23 +96,32 @@ func (p Process) waitGone(limit time.Duration) error {
 // children of shell lines included.
 const TokenVariable = "CUTAWAY_RUN"
 
+// MarkedProcess is a process with the token that it carries.
+type MarkedProcess struct {
+	Process
+	Token string
+}
+
 // Marked finds the processes whose environment carries the run's token. A
 // process that may not be looked into (another user's) is none of ours.
 func Marked(token string) []Process {
-	return marked(func(entry []byte) bool { return string(entry) == TokenVariable+"="+token })
-}
-
-// MarkedByAny finds the processes of every run, dead or alive.
-func MarkedByAny() []Process {
-	return marked(func(entry []byte) bool { return bytes.HasPrefix(entry, []byte(TokenVariable+"=")) })
-}
-
-func marked(is func(entry []byte) bool) []Process {
-	paths, _ := filepath.Glob("/proc/[0-9]*/environ")
 	var found []Process
+	for _, p := range AllMarked() {
+		if p.Token == token {
+			found = append(found, p.Process)
+		}
+	}
+	return found
+}
+
+// AllMarked finds the processes of every run, dead or alive.
+func AllMarked() []MarkedProcess {
+	paths, _ := filepath.Glob("/proc/[0-9]*/environ")
+	var found []MarkedProcess
 	for _, path := range paths {
 		environ, err := os.ReadFile(path)
-		if err != nil || !slices.ContainsFunc(bytes.Split(environ, []byte{0}), is) {
+		token := tokenIn(environ)
+		if err != nil || token == "" {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
@@ -121,10 +129,19 @@ func marked(is func(entry []byte) bool) []Process {
 			continue
 		}
 		if p, err := ProcessOf(pid); err == nil {
-			found = append(found, p)
+			found = append(found, MarkedProcess{p, token})
 		}
 	}
 	return found
+}
+
+func tokenIn(environ []byte) string {
+	for entry := range bytes.SplitSeq(environ, []byte{0}) {
+		if token, ok := bytes.CutPrefix(entry, []byte(TokenVariable+"=")); ok {
+			return string(token)
+		}
+	}
+	return ""
 }
 
 // BootID names this boot of the kernel (random(4)).

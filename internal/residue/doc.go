@@ -15,6 +15,6 @@
 //	file       the run folder, /dev, /run/netns
 //
 // A machine lives on while a lab runs: other programs mount, connect and fork.
-// Changes that carry neither cutaway's name nor its token are reported apart,
-// as made by others; a strict comparison (the tests) counts them all.
+// Everything that a run makes carries its id, so changes without it are reported
+// apart, as made by others; a strict comparison counts them all.
 package residue

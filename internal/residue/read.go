@@ -78,9 +78,9 @@ func contents(pattern string) []string {
 
 func processes() []string {
 	var all []string
-	for _, p := range journal.MarkedByAny() {
+	for _, p := range journal.AllMarked() {
 		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Pid))
-		all = append(all, fmt.Sprintf("%d %s", p.Pid, strings.ReplaceAll(string(cmdline), "\x00", " ")))
+		all = append(all, fmt.Sprintf("%d %s(run %s)", p.Pid, strings.ReplaceAll(string(cmdline), "\x00", " "), p.Token))
 	}
 	return all
 }
@@ -93,11 +93,11 @@ func namespaces() []string {
 		here[id] = true
 	}
 	var all []string
-	for _, p := range journal.MarkedByAny() {
+	for _, p := range journal.AllMarked() {
 		paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/ns/*", p.Pid))
 		for _, path := range paths {
 			if id, err := os.Readlink(path); err == nil && !here[id] {
-				all = append(all, id)
+				all = append(all, fmt.Sprintf("%s (run %s)", id, p.Token))
 			}
 		}
 	}

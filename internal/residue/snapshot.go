@@ -17,9 +17,9 @@ type Change struct {
 
 func (c Change) String() string { return fmt.Sprintf("%s %s %s", c.Sign, c.Category, c.Item) }
 
-// Ours tells whether the change carries cutaway's name or token.
-func (c Change) Ours() bool {
-	return c.Category == "process" || c.Category == "namespace" || strings.Contains(c.Item, "cutaway")
+// carries tells whether the item carries one of the marks.
+func (c Change) carries(marks []string) bool {
+	return slices.ContainsFunc(marks, func(m string) bool { return strings.Contains(c.Item, m) })
 }
 
 // readers of the categories. Each returns what it could read; a category that
@@ -72,10 +72,11 @@ func missing(sign, category string, from, in map[string]bool) []Change {
 	return changes
 }
 
-// Split parts changes into cutaway's own and those of others.
-func Split(changes []Change) (ours, others []Change) {
+// Split parts the changes that carry a mark of the run (its id, its folders)
+// from those of others.
+func Split(changes []Change, marks ...string) (ours, others []Change) {
 	for _, c := range changes {
-		if c.Ours() {
+		if c.carries(marks) {
 			ours = append(ours, c)
 		} else {
 			others = append(others, c)

@@ -20,7 +20,7 @@ func TestDiffNamesWhatCameAndWent(t *testing.T) {
 			t.Errorf("change %d = %q; want %q", i, changes[i], want[i])
 		}
 	}
-	ours, others := Split(changes)
+	ours, others := Split(changes, "/run/cutaway")
 	if len(ours) != 1 || len(others) != 2 {
 		t.Errorf("Split = %v and %v; want one of ours", ours, others)
 	}
@@ -33,7 +33,7 @@ func TestTakeSeesAFileAndIsQuick(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	ours, _ := Split(Diff(before, Take(dir)))
+	ours, _ := Split(Diff(before, Take(dir)), dir)
 	t.Logf("one snapshot: %v", time.Since(start))
 	if len(ours) != 1 || ours[0].Category != "file" {
 		t.Errorf("ours = %v; want the one file", ours)

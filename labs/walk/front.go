@@ -95,7 +95,7 @@ func (f *Front) perform(ctx context.Context, lab bench.Lab, before residue.Snaps
 		done.State, done.Reason = Fail, err.Error()
 	}
 	after := residue.Take(f.folders()...)
-	f.weigh(&done, before, after)
+	f.weigh(&done, run.ID, before, after)
 	done.Where, done.Kernel, done.Seconds = place.Name(), place.Kernel(), time.Since(start).Seconds()
 	f.Present(done, nil)
 	return done, after, nil
@@ -126,8 +126,8 @@ func (f *Front) nowhere(lab bench.Lab, reason string, sum *summary) LabEvent {
 }
 
 // weigh puts the residue into the lab's last event.
-func (f *Front) weigh(done *LabEvent, before, after residue.Snapshot) {
-	ours, others := residue.Split(residue.Diff(before, after))
+func (f *Front) weigh(done *LabEvent, id string, before, after residue.Snapshot) {
+	ours, others := residue.Split(residue.Diff(before, after), id, f.RunDir)
 	if done.Residue == nil {
 		done.Residue = []string{} // a VM may have reported residue of its own
 	}
