@@ -8,6 +8,7 @@ import (
 
 	"cutaway/assets"
 	"cutaway/labs"
+	"cutaway/labs/bench"
 	"cutaway/labs/lesson"
 )
 
@@ -31,12 +32,9 @@ func (p *program) listCommand() *cobra.Command {
 				return exitError{exitUsage, err}
 			}
 			for _, l := range labs.All() {
-				prose := words.Lesson(labs.Key(l))
-				fmt.Fprintf(p.out, "%s  %-12s %s\n", l.ID, l.Name, prose.Title)
-				for _, s := range l.Steps {
-					if steps {
-						fmt.Fprintf(p.out, "      %-18s %s  %s\n", s.Name, prose.Sections[s.Name].Title, strings.Join(s.Reproduces, " "))
-					}
+				fmt.Fprintf(p.out, "%s  %-12s %s\n", l.ID, l.Name, words.Title(labs.Key(l)))
+				if steps {
+					p.listSteps(l, words)
 				}
 			}
 			return nil
@@ -44,4 +42,11 @@ func (p *program) listCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&steps, "steps", false, "with the steps of each lab and the experiments that they reproduce")
 	return cmd
+}
+
+func (p *program) listSteps(l bench.Lab, words *lesson.Words) {
+	prose := words.Lesson(labs.Key(l))
+	for _, s := range l.Steps {
+		fmt.Fprintf(p.out, "      %-18s %s  %s\n", s.Name, prose.Sections[s.Name].Title, strings.Join(s.Reproduces, " "))
+	}
 }

@@ -102,6 +102,16 @@ func (w *Words) Lesson(lab string) Lesson {
 	return l
 }
 
+// Title is the title of a lab, without reading the rest of its prose.
+func (w *Words) Title(lab string) string {
+	text, err := fs.ReadFile(w.files, fmt.Sprintf("labs/%s/%s.md", w.Lang, lab))
+	if err != nil {
+		return lab
+	}
+	title, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimPrefix(title, "# ")
+}
+
 // Term translates a claim, a title or a fact of a lab.
 func (w *Words) Term(lab, english string) string {
 	if other, ok := w.Lesson(lab).Terms[english]; ok {
