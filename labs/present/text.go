@@ -66,7 +66,18 @@ func (t *Text) lab(e walk.LabEvent) {
 		t.paragraph("      ", t.Words.Say(e.Reason))
 	}
 	t.residue(e.Residue)
-	for _, change := range e.Others {
+	t.others(e.Others)
+}
+
+// others names a few of the changes that carry no trace of this run; a busy
+// machine has many.
+func (t *Text) others(changes []string) {
+	const few = 3
+	for i, change := range changes {
+		if i == few {
+			t.line("      %s", t.say("and {} more; --json lists them all", len(changes)-few))
+			return
+		}
 		t.line("      %s", t.say("changed meanwhile by others: {}", change))
 	}
 }
