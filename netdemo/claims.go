@@ -1,0 +1,104 @@
+package netdemo
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A claims folder says who holds what: one file per thing, named after it, with the holder's name in
+// it. The kernel decides who came first, because link(2) refuses a name that exists. Nothing is kept
+// in memory, so a claim holds between processes and after a restart, and a taker that was killed half
+// way leaves either a whole claim or none.
+//
+// State is not synced to disk: after a power cut the links and rules that it speaks of are gone too.
+type claims struct{ dir string }
+
+// take claims name for holder. errors.Is(err, fs.ErrExist) when it is taken.
+func (c claims) take(name, holder string) error {
+	temp, err := writeTemp(c.dir, holder)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp)
+	return os.Link(temp, filepath.Join(c.dir, name))
+}
+
+// holder reads who holds name; "" for nobody.
+func (c claims) holder(name string) string {
+	b, _ := os.ReadFile(filepath.Join(c.dir, name))
+	return string(b)
+}
+
+func (c claims) release(name string) error { return gone(os.Remove(filepath.Join(c.dir, name))) }
+
+// names lists what is claimed; files of the folder's own begin with a dot.
+func (c claims) names() ([]string, error) {
+	entries, err := os.ReadDir(c.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+// locked runs fn while no other process (or goroutine) is in locked for the same folder. flock(2) is
+// given back by the kernel when the holder dies.
+func locked(dir string, fn func() error) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return &Error{Op: "lock", Subject: dir, Err: err}
+	}
+	return fn()
+}
+
+// writeFile replaces a file at once: readers see the old text or the new one.
+func writeFile(path, text string) error {
+	temp, err := writeTemp(filepath.Dir(path), text)
+	if err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+func writeTemp(dir, text string) (string, error) {
+	f, err := os.CreateTemp(dir, ".new-")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name())
+		return "", err
+	}
+	return f.Name(), nil
+}
+
+// gone takes "there is none" for success: the aim of a removal is reached.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
