@@ -76,13 +76,12 @@ func readLink(l netlink.Link) Link {
 	return out
 }
 
-// Peer finds the other end of a veth among the given namespaces: the link there whose index is ours
-// in IFLA_LINK, and whose IFLA_LINK is our index. Indexes alone may coincide between namespaces, so
-// the two ends' MACs cannot help either; both directions of the numbers must agree, and the namespace
-// number that the kernel gives for the peer decides.
+// Peer finds the other end of a veth among the given namespaces (nil ones are passed over): the link
+// there whose index is in our IFLA_LINK, and whose IFLA_LINK is our index. Indexes begin at 1 in every
+// namespace, so alone they may fit a stranger; the kernel's number for the peer's namespace decides.
 func Peer(ns *Namespace, link Link, among []*Namespace) (*Namespace, Link, error) {
 	for _, other := range among {
-		if !ns.knowsAs(other, link.PeerNetNS) {
+		if other == nil || !ns.knowsAs(other, link.PeerNetNS) {
 			continue
 		}
 		l, err := other.nl.LinkByIndex(link.Peer)
