@@ -91,18 +91,19 @@ func Diagnose(p Path) (Diagnosis, error) {
 
 // walker is the packet on its way: what is known of it after each step.
 type walker struct {
-	path    Path
-	found   Diagnosis
-	link    Link           // in From: the link that it leaves by
-	src     netip.Addr     // its source
-	nextHop netip.Addr     // whose MAC is needed
-	inLink  string         // in Host: where it comes in for the rules (the bridge)
-	outLink string         // in Host: where it leaves
-	dst     netip.AddrPort // its destination, after DNAT when there is one
-	dnatted bool
-	bridged bool // stays on the bridge, the host does not route it
-	local   bool // it is for the host itself
-	chains  []Chain
+	path     Path
+	found    Diagnosis
+	link     Link           // in From: the link that it leaves by
+	src      netip.Addr     // its source
+	nextHop  netip.Addr     // whose MAC is needed
+	inLink   string         // in Host: where it comes in for the rules (the bridge)
+	outLink  string         // in Host: where it leaves
+	dst      netip.AddrPort // its destination, after DNAT when there is one
+	dnatted  bool
+	bridged  bool // goes past the host: by a pair of its own, or by a VXLAN
+	switched bool // the next hop is the destination: the bridge carries it, the host does not route it
+	local    bool // it is for the host itself
+	chains   []Chain
 }
 
 func (w *walker) say(step, where string, o Outcome, found, try string) {

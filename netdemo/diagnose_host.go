@@ -35,6 +35,7 @@ func (w *walker) translate() (err error) {
 		w.dst, w.dnatted, w.local = got.to, true, false
 		return nil
 	}
+	w.switched = w.nextHop == w.dst.Addr() && !w.fromHost()
 	return w.listenerOnHost(t)
 }
 
@@ -97,7 +98,7 @@ func (w *walker) routed() bool { return !w.local && !w.bridged }
 
 // forwarding: a host that is no router drops what is not for itself, without a word.
 func (w *walker) forwarding() error {
-	if !w.routed() || w.fromHost() || w.sameBridge() {
+	if !w.routed() || w.fromHost() || w.switched {
 		return nil
 	}
 	key := "net.ipv4.ip_forward"
@@ -116,9 +117,6 @@ func (w *walker) forwarding() error {
 	return nil
 }
 
-// sameBridge: the next hop is the destination itself, so the bridge alone carries the frame.
-func (w *walker) sameBridge() bool { return w.nextHop == w.dst.Addr() && !w.fromHost() }
-
 // hostRoute asks the kernel for its forwarding decision.
 func (w *walker) hostRoute() error {
 	if !w.routed() {
@@ -129,7 +127,7 @@ func (w *walker) hostRoute() error {
 		options = &netlink.RouteGetOptions{Iif: w.inLink, SrcAddr: w.src.AsSlice()}
 	}
 	r, err := routeFor(w.path.Host, w.dst.Addr(), options)
-	if w.sameBridge() {
+	if w.switched {
 		w.outLink = w.inLink
 		return nil
 	}
@@ -163,7 +161,7 @@ func (w *walker) hostRules() error {
 	if w.fromHost() {
 		hook = "output"
 	}
-	if w.sameBridge() {
+	if w.switched {
 		on, err := ReadSysctl(w.path.Host, "net.bridge.bridge-nf-call-iptables")
 		if err != nil || on == "0" {
 			return nil // the module is not there or not asked: no rules for bridged frames
@@ -196,7 +194,7 @@ func (w *walker) judge(o outcome, hook string) {
 // masquerade asks whether the source is rewritten on the way out. Whether it must be, the way back
 // decides: see toRoute.
 func (w *walker) masquerade() error {
-	if !w.routed() || w.outLink == "" || w.sameBridge() {
+	if !w.routed() || w.outLink == "" || w.switched {
 		return nil
 	}
 	t, err := w.trial()
@@ -219,7 +217,7 @@ func (w *walker) masquerade() error {
 
 // hostNeighbour: the host needs a MAC too, on the link that it sends by.
 func (w *walker) hostNeighbour() error {
-	if !w.routed() || w.outLink == "" || w.outLink == "lo" || w.sameBridge() || w.fromHost() && w.nextHop == w.path.Dst.Addr() {
+	if !w.routed() || w.outLink == "" || w.outLink == "lo" || w.switched || w.fromHost() && w.nextHop == w.path.Dst.Addr() {
 		return nil
 	}
 	l, err := LinkByName(w.path.Host, w.outLink)

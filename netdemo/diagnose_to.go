@@ -58,7 +58,7 @@ func (w *walker) toRoute() error {
 		return nil
 	}
 	if _, err := RouteTo(w.path.To, w.src); err != nil {
-		if w.routed() && !w.sameBridge() && !w.dnatted {
+		if w.routed() && !w.switched && !w.dnatted {
 			w.broken("nat", "host", "masquerade: nft add rule ip TABLE postrouting ip saddr "+w.src.String()+" masquerade",
 				"the packet arrives with source %s, which the destination has no route to: it should have been masqueraded", w.src)
 			return nil

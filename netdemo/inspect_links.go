@@ -17,7 +17,7 @@ type Link struct {
 	MAC       net.HardwareAddr
 	MTU       int
 	Up        bool   // IFF_UP: someone wants it up
-	Carrier   bool   // IFF_RUNNING: the other end is there and up too
+	Carrier   bool   // IFF_LOWER_UP: the other end is there and up too
 	State     string // IFLA_OPERSTATE: "up", "down", "lowerlayerdown", "unknown"
 	Master    int    // index of the bridge that it is a port of; 0 for none
 	Peer      int    // IFLA_LINK: index of a veth's other end, in that end's namespace; 0 for none
@@ -61,10 +61,12 @@ func LinkByName(ns *Namespace, name string) (Link, error) {
 	return readLink(l), nil
 }
 
+// readLink takes carrier from IFF_LOWER_UP and not from IFF_RUNNING, which follows the link's state up
+// to a second late.
 func readLink(l netlink.Link) Link {
 	a := l.Attrs()
 	out := Link{Index: a.Index, Name: a.Name, Kind: l.Type(), MAC: a.HardwareAddr, MTU: a.MTU,
-		Up: a.RawFlags&unix.IFF_UP != 0, Carrier: a.RawFlags&unix.IFF_RUNNING != 0, State: a.OperState.String(),
+		Up: a.RawFlags&unix.IFF_UP != 0, Carrier: a.RawFlags&unix.IFF_LOWER_UP != 0, State: a.OperState.String(),
 		Master: a.MasterIndex, Peer: a.ParentIndex, PeerNetNS: a.NetNsID}
 	if s := a.Statistics; s != nil {
 		out.RxPackets, out.RxBytes, out.TxPackets, out.TxBytes = s.RxPackets, s.RxBytes, s.TxPackets, s.TxBytes

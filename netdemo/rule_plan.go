@@ -8,18 +8,19 @@ import (
 
 // The rules of one address family stand in one table. A packet meets them in this order:
 //
-//	prerouting ─► dnat            a published port becomes the container's address and port
+//	prerouting ─► publish         a published port becomes the container's address and port
 //	   │
 //	 routing decision ─► (to the host itself: the proxy, the resolver ...)
 //	   │
 //	forward ─► isolate ─► isolate-2    from one network into another: dropped
 //	   │      established, related     answers pass
-//	   │   ─► published                new ones to a published port pass
+//	   │   ─► admit                    new ones to a published port pass
 //	   │   ─► networks                 out of a network passes, into one does not
 //	   │
 //	postrouting                        leaving for the outside: masqueraded
 //
-// The host's own connections start at output ─► dnat.
+// The host's own connections start at output ─► publish. (A chain cannot be called "dnat": nft(8) takes
+// that for the statement.)
 
 // TableName is the name of the table, in family ip and in family ip6: "nft list table ip cutaway".
 const TableName = "cutaway"
@@ -43,7 +44,7 @@ type plannedChain struct {
 // hostChains lists the chains in the order in which they can be made: a jump needs its target.
 func hostChains() []plannedChain {
 	return []plannedChain{
-		{name: "dnat"}, {name: "isolate-2"}, {name: "isolate"}, {name: "published"}, {name: "networks"},
+		{name: "publish"}, {name: "isolate-2"}, {name: "isolate"}, {name: "admit"}, {name: "networks"},
 		{"prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest},
 		{"output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest},
 		{"postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource},
@@ -56,11 +57,11 @@ const frameOwner = "frame"
 // frameRules joins the chains; they are there once, however many networks there are.
 func frameRules(f nftables.TableFamily) []plannedRule {
 	return []plannedRule{
-		{f, "prerouting", frameOwner, join(localAddr(false), jump("dnat"))},
-		{f, "output", frameOwner, join(localAddr(false), jump("dnat"))},
+		{f, "prerouting", frameOwner, join(localAddr(false), jump("publish"))},
+		{f, "output", frameOwner, join(localAddr(false), jump("publish"))},
 		{f, "forward", frameOwner, jump("isolate")},
 		{f, "forward", frameOwner, join(established(), accept())},
-		{f, "forward", frameOwner, jump("published")},
+		{f, "forward", frameOwner, jump("admit")},
 		{f, "forward", frameOwner, jump("networks")},
 	}
 }
@@ -106,8 +107,8 @@ func portRules(bridge, endpointID string, sub netip.Prefix, addr netip.Addr, p P
 	}
 	target := netip.AddrPortFrom(addr, p.ContainerPort)
 	rules := []plannedRule{
-		{f, "dnat", owner, join(match, dport(p.Proto, p.HostPort), dnat(target))},
-		{f, "published", owner, join(notFrom(bridge), to(bridge), daddr(single(addr)), dport(p.Proto, p.ContainerPort), accept())},
+		{f, "publish", owner, join(match, dport(p.Proto, p.HostPort), dnat(target))},
+		{f, "admit", owner, join(notFrom(bridge), to(bridge), daddr(single(addr)), dport(p.Proto, p.ContainerPort), accept())},
 	}
 	if hairpin {
 		// A neighbour on the same bridge would get the answer straight from the container, from an
