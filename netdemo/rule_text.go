@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -44,18 +43,27 @@ type textWriter struct {
 
 func (t *textWriter) say(words ...string) { t.words = append(t.words, words...) }
 
-// isProtocolOnly leaves out "meta l4proto tcp" where "tcp dport" follows and says it again.
+// isProtocolOnly leaves out "meta l4proto tcp" where "tcp dport" follows and says it again, and in the
+// inet family "meta nfproto ipv4" before "ip saddr".
 func (t *textWriter) isProtocolOnly(exprs []expr.Any, i int) bool {
 	cmp, ok := exprs[i].(*expr.Cmp)
-	if !ok || t.loaded[cmp.Register].words != "meta l4proto" || len(cmp.Data) == 0 {
+	if !ok || len(cmp.Data) == 0 || cmp.Op != expr.CmpOpEq {
 		return false
 	}
-	t.proto = cmp.Data[0]
-	if i+1 == len(exprs) || cmp.Op != expr.CmpOpEq {
+	var next expr.PayloadBase
+	switch t.loaded[cmp.Register].words {
+	case "meta l4proto":
+		t.proto, next = cmp.Data[0], expr.PayloadBaseTransportHeader
+	case "meta nfproto":
+		t.family, next = nftables.TableFamily(cmp.Data[0]), expr.PayloadBaseNetworkHeader
+	default:
 		return false
 	}
-	next, ok := exprs[i+1].(*expr.Payload)
-	return ok && next.Base == expr.PayloadBaseTransportHeader
+	if i+1 == len(exprs) {
+		return false
+	}
+	load, ok := exprs[i+1].(*expr.Payload)
+	return ok && load.Base == next
 }
 
 func (t *textWriter) write(e expr.Any) {
@@ -178,6 +186,10 @@ func metaWords(k expr.MetaKey) loaded {
 		return loaded{words: "oifname", value: name}
 	case expr.MetaKeyL4PROTO:
 		return loaded{words: "meta l4proto", value: func(b []byte) string { return protocolName(b[0]) }}
+	case expr.MetaKeyNFPROTO:
+		return loaded{words: "meta nfproto", value: func(b []byte) string {
+			return map[byte]string{2: "ipv4", 10: "ipv6"}[b[0]]
+		}}
 	case expr.MetaKeyMARK:
 		return loaded{words: "meta mark", value: hexValue}
 	}
@@ -271,6 +283,3 @@ func leadingOnes(mask []byte) (n int) {
 	}
 	return n
 }
-
-// hasUnknown tells whether some part of a rule's text could not be written.
-func hasUnknown(text string) bool { return slices.Contains(strings.Fields(text), "#") }
