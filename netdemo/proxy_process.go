@@ -86,10 +86,22 @@ func (p ProxyProcess) Stop() error {
 		}
 		// A pidfd becomes readable when the process has ended.
 		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 3000); n > 0 {
+			p.awaitReaped()
 			return nil
 		}
 	}
 	return &Error{Op: "stop proxy", Subject: strconv.Itoa(p.Pid), Err: unix.ETIMEDOUT}
+}
+
+// awaitReaped waits until the ended process has left the process table too. That is its parent's to
+// do, so there is a bound.
+func (p ProxyProcess) awaitReaped() {
+	for range 100 {
+		if start, err := startTime(p.Pid); err != nil || start != p.Start {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func startTime(pid int) (uint64, error) {

@@ -30,8 +30,9 @@ func (e *Endpoint) Join(sb *Sandbox) (err error) {
 	var back undo
 	defer func() {
 		if err != nil {
+			err = errors.Join(err, back.run())
 			e.Joined = nil
-			err = errors.Join(err, back.run(), writeRecord(e.recordPath(), e))
+			err = errors.Join(err, writeRecord(e.recordPath(), e))
 		}
 	}()
 	back.add(func() error { return e.dropMembership(sb.ID) })
