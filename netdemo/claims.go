@@ -82,6 +82,26 @@ func writeFile(path, text string) error {
 	return os.Rename(temp, path)
 }
 
+// writeNote replaces a short text at once. It is kept as the target of a symbolic link, which lies in
+// the inode itself: replacing a file of data by rename makes ext4 write the data out first, and that
+// can take longer than all the rest of an attachment.
+func writeNote(path, text string) error {
+	temp := path + "-new"
+	if err := gone(os.Remove(temp)); err != nil {
+		return err
+	}
+	if err := os.Symlink(text, temp); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+// readNote is "" when there is none.
+func readNote(path string) string {
+	text, _ := os.Readlink(path)
+	return text
+}
+
 func writeTemp(dir, text string) (string, error) {
 	f, err := os.CreateTemp(dir, ".new-")
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 //
 //	ROOT/networks/NET.json           the network
 //	ROOT/endpoints/NET/NAME.json     an endpoint
+//	ROOT/joined/NET/NAME.json        ... and its sandbox, while it is joined
 //	ROOT/names/NET/LABEL/NAME        a name in the DNS: the endpoint's addresses
 //	ROOT/pools/172.18.0.0_16/ADDR    a lease: who holds the address
 //	ROOT/ports/tcp_8080_any          a published port: who published it
@@ -26,7 +27,7 @@ type Controller struct {
 // OpenController opens the state folder root, and makes it when it is new. It reads and writes only
 // below root and in host; host stays the caller's to close.
 func OpenController(root string, host *Namespace) (*Controller, error) {
-	for _, dir := range []string{"networks", "endpoints", "names", "pools", "ports", "sandboxes"} {
+	for _, dir := range []string{"networks", "endpoints", "joined", "names", "pools", "ports", "sandboxes"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
 			return nil, wrap("open controller", root, err)
 		}

@@ -37,9 +37,9 @@
 //
 //	controller  a state folder plus the host's namespace     Controller
 //	network     a bridge, its subnet and its rules            Network
-//	endpoint    a veth pair, an address, a MAC, a name        Endpoint
+//	endpoint    an address, a MAC, a name on the network      Endpoint
 //	sandbox     a network namespace                           Sandbox
-//	join        one end of the pair moves into the namespace  Endpoint.Join
+//	join        a veth pair from the bridge into the sandbox  Endpoint.Join
 //
 // # Which namespace is touched
 //

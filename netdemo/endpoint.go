@@ -2,16 +2,19 @@ package netdemo
 
 import (
 	"errors"
-	"io/fs"
-	"net"
 	"net/netip"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Endpoint is a container's plug: a veth pair of which one end is a port of the network's bridge. The
-// other end lies beside it, until Join moves it into a sandbox.
+// Endpoint is a container's place on a network: its name there, its addresses and its MAC. The kernel
+// sees it from Join on, as a veth pair with one end on the bridge and the other in the sandbox.
+//
+// Docker makes the pair before the join, with both ends on the host, and then moves one of them. The
+// move costs a wait of 10 to 20 ms for all CPUs (synchronize_net); a pair whose far end is made where it
+// belongs costs one or two.
 type Endpoint struct {
 	ID       string
 	Network  string
@@ -20,10 +23,9 @@ type Endpoint struct {
 	Address  netip.Addr
 	Address6 netip.Addr `json:",omitzero"`
 	MAC      string
-	HostLink string     // the end on the bridge
-	PeerLink string     // the other end's name while it is on the host
+	HostLink string     // what the end on the bridge is called
 	Ports    []PortSpec `json:",omitempty"` // as asked for
-	Joined   *Joined    `json:",omitempty"`
+	Joined   *Joined    `json:"-"`          // nil while it is not joined; in a file of its own
 	c        *Controller
 }
 
@@ -40,7 +42,7 @@ type Published struct {
 	Proxy *ProxyProcess `json:",omitempty"`
 }
 
-// CreateEndpoint takes a name and addresses, and makes the veth pair on the network's bridge.
+// CreateEndpoint takes a name and addresses on the network.
 // ErrNameTaken, ErrPoolExhausted, ErrAddressInUse, ErrBridgeGone; after an error nothing is left.
 func (n *Network) CreateEndpoint(spec EndpointSpec) (*Endpoint, error) {
 	if err := spec.Validate(); err != nil {
@@ -48,7 +50,7 @@ func (n *Network) CreateEndpoint(spec EndpointSpec) (*Endpoint, error) {
 	}
 	id := newID()
 	e := &Endpoint{ID: id, Network: n.Spec.Name, Name: spec.Name, Aliases: spec.Aliases, Ports: spec.Ports,
-		HostLink: "veth" + id[:7], PeerLink: "vethp" + id[:7], c: n.c}
+		HostLink: "veth" + id[:7], c: n.c}
 	err := n.lockEndpoints(func() error { return e.build(n, spec) })
 	if err != nil {
 		return nil, err
@@ -65,6 +67,9 @@ func (n *Network) lockEndpoints(fn func() error) error {
 }
 
 func (e *Endpoint) build(n *Network, spec EndpointSpec) (err error) {
+	if _, err := LinkByName(e.c.host, n.Spec.Bridge); err != nil {
+		return noBridge(err, n, spec.Name)
+	}
 	if _, err := os.Stat(e.recordPath()); err == nil {
 		return &Error{Op: "create endpoint", Subject: spec.Name + " on " + n.Spec.Name, Err: ErrNameTaken}
 	}
@@ -74,10 +79,6 @@ func (e *Endpoint) build(n *Network, spec EndpointSpec) (err error) {
 			err = errors.Join(err, back.run())
 		}
 	}()
-	back.add(func() error { return gone(os.Remove(e.recordPath())) })
-	if err := writeRecord(e.recordPath(), e); err != nil {
-		return wrap("create endpoint", spec.Name, err)
-	}
 	back.add(func() error { return e.releaseAddresses(n) })
 	if err := e.requestAddresses(n, spec); err != nil {
 		return err
@@ -87,43 +88,31 @@ func (e *Endpoint) build(n *Network, spec EndpointSpec) (err error) {
 		mac = MACFor(e.Address)
 	}
 	e.MAC = mac.String()
-	back.add(func() error { return DeleteLink(e.c.host, e.HostLink) })
-	if err := e.plug(n, mac); err != nil {
-		return err
+	back.add(func() error { return gone(os.Remove(e.recordPath())) })
+	if err := writeRecord(e.recordPath(), e); err != nil {
+		return wrap("create endpoint", spec.Name, err)
 	}
 	back.add(func() error { return e.dropNames() })
-	if err := e.enterNames(); err != nil {
-		return err
-	}
-	return wrap("create endpoint", spec.Name, writeRecord(e.recordPath(), e))
+	return e.enterNames()
 }
 
-func (e *Endpoint) plug(n *Network, mac net.HardwareAddr) error {
-	err := CreateVeth(e.c.host, VethSpec{Name: e.HostLink, Peer: e.PeerLink, PeerMAC: mac, Master: n.Spec.Bridge, MTU: n.Spec.MTU})
-	if errors.Is(err, unix.ENODEV) {
-		return &Error{Op: "create endpoint", Subject: e.Name + " on " + n.Spec.Bridge, Err: errors.Join(ErrBridgeGone, unix.ENODEV)}
-	}
-	if err != nil || n.Spec.Proxy {
+// noBridge says what it means that the bridge is not there.
+func noBridge(err error, n *Network, endpoint string) error {
+	if !errors.Is(err, unix.ENODEV) {
 		return err
 	}
-	// Without a proxy, a container that calls its own published port is answered through the same
-	// bridge port that it called from.
-	return SetHairpin(e.c.host, e.HostLink, true)
+	return &Error{Op: "create endpoint", Subject: endpoint + " on " + n.Spec.Bridge, Err: errors.Join(ErrBridgeGone, unix.ENODEV)}
 }
 
 // holder is what stands in the leases and in messages: who has it.
 func (e *Endpoint) holder() string { return e.Name + " on " + e.Network }
 
-func (e *Endpoint) requestAddresses(n *Network, spec EndpointSpec) error {
+func (e *Endpoint) requestAddresses(n *Network, spec EndpointSpec) (err error) {
 	for _, sub := range n.subnets() {
-		pool, err := n.pool(sub)
-		if err != nil {
-			return err
-		}
 		if sub.Addr().Is6() {
-			e.Address6, err = requestOnce(pool, e.holder(), spec.Address6)
+			e.Address6, err = n.requestFrom(sub, e.holder(), spec.Address6)
 		} else {
-			e.Address, err = requestOnce(pool, e.holder(), spec.Address)
+			e.Address, err = n.requestFrom(sub, e.holder(), spec.Address)
 		}
 		if err != nil {
 			return err
@@ -132,39 +121,69 @@ func (e *Endpoint) requestAddresses(n *Network, spec EndpointSpec) error {
 	return nil
 }
 
-// requestOnce gives no address with an error, so that undo does not release another's lease.
-func requestOnce(p *Pool, holder string, want netip.Addr) (netip.Addr, error) {
-	got, err := p.Request(holder, want)
+// requestFrom takes an address from the subnet's pool. When that is dry, leases whose takers died
+// before they had written themselves down are taken back, and it is tried once more. It gives no
+// address with an error, so that nobody releases another's lease.
+func (n *Network) requestFrom(sub netip.Prefix, holder string, want netip.Addr) (netip.Addr, error) {
+	pool, err := n.pool(sub)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	got, err := pool.Request(holder, want)
+	if errors.Is(err, ErrPoolExhausted) && n.sweep(pool) == nil {
+		got, err = pool.Request(holder, want)
+	}
 	if err != nil {
 		return netip.Addr{}, err
 	}
 	return got, nil
 }
 
+// sweep releases the leases of endpoints that are not recorded. The caller has the network's lock,
+// so none of them is just being made.
+func (n *Network) sweep(pool *Pool) error {
+	leases, err := pool.Leases()
+	for _, l := range leases {
+		name, isEndpoint := strings.CutSuffix(l.Holder, " on "+n.Spec.Name)
+		if !isEndpoint {
+			continue
+		}
+		if _, findErr := n.Endpoint(name); errors.Is(findErr, ErrNotFound) {
+			err = errors.Join(err, pool.Release(l.Addr))
+		}
+	}
+	return err
+}
+
 func (e *Endpoint) releaseAddresses(n *Network) error {
 	var errs []error
 	for _, sub := range n.subnets() {
 		pool, err := n.pool(sub)
+		if err == nil {
+			err = pool.Release(e.addressIn(sub))
+		}
 		errs = append(errs, err)
-		for _, addr := range []netip.Addr{e.Address, e.Address6} {
-			if err == nil && sub.Contains(addr) {
-				errs = append(errs, pool.Release(addr))
-			}
-		}
-		if err == nil && !e.Address.IsValid() {
-			// The record was written before the address was known, and the writer died.
-			errs = append(errs, pool.releaseHolder(e.holder()))
-		}
 	}
 	return errors.Join(errs...)
 }
 
 func (e *Endpoint) recordPath() string { return e.c.path("endpoints", e.Network, e.Name+".json") }
 
+func (e *Endpoint) joinedPath() string { return e.c.path("joined", e.Network, e.Name+".json") }
+
 // Endpoint finds an endpoint by the container's name. ErrNotFound.
 func (n *Network) Endpoint(name string) (*Endpoint, error) {
-	e := &Endpoint{c: n.c}
-	return e, readRecord(n.c.path("endpoints", n.Spec.Name, name+".json"), "endpoint "+name+" on "+n.Spec.Name, e)
+	e := &Endpoint{c: n.c, Network: n.Spec.Name, Name: name}
+	if err := readRecord(e.recordPath(), "endpoint "+name+" on "+n.Spec.Name, e); err != nil {
+		return nil, err
+	}
+	joined := &Joined{}
+	err := readRecord(e.joinedPath(), "sandbox of "+name, joined)
+	if errors.Is(err, ErrNotFound) {
+		return e, nil
+	}
+	e.Joined = joined
+	return e, err
 }
 
 // Endpoints lists the network's endpoints by name.
@@ -181,7 +200,7 @@ func (n *Network) Endpoints() ([]*Endpoint, error) {
 	return all, err
 }
 
-// Delete removes the endpoint: names, veth pair, addresses. ErrInUse while it is joined.
+// Delete removes the endpoint: names and addresses. ErrInUse while it is joined.
 func (e *Endpoint) Delete() error {
 	n, err := e.c.Network(e.Network)
 	if err != nil {
@@ -191,23 +210,10 @@ func (e *Endpoint) Delete() error {
 		if e.Joined != nil {
 			return &Error{Op: "delete endpoint", Subject: e.holder() + " (joined to " + e.Joined.Sandbox + ")", Err: ErrInUse}
 		}
-		err := errors.Join(e.dropNames(), DeleteLink(e.c.host, e.HostLink), e.releaseAddresses(n))
+		err := errors.Join(e.dropNames(), e.releaseAddresses(n))
 		if err == nil {
 			err = gone(os.Remove(e.recordPath()))
 		}
 		return wrap("delete endpoint", e.holder(), err)
 	})
-}
-
-func (p *Pool) releaseHolder(holder string) error {
-	leases, err := p.Leases()
-	for _, l := range leases {
-		if l.Holder == holder {
-			err = errors.Join(err, p.Release(l.Addr))
-		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

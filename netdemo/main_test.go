@@ -199,7 +199,7 @@ func wantClean(t testing.TB, c *Controller) {
 	if len(chains) != 0 {
 		t.Errorf("rules left:\n%s", RulesetText(chains))
 	}
-	for _, dir := range []string{"networks", "endpoints", "names", "pools", "ports", "sandboxes"} {
+	for _, dir := range []string{"networks", "endpoints", "joined", "names", "pools", "ports", "sandboxes"} {
 		if names, _ := (claims{c.path(dir)}).names(); len(names) != 0 {
 			t.Errorf("%s left: %v", dir, names)
 		}

@@ -113,8 +113,10 @@ func (n *Network) build() (err error) {
 	if err := writeRecord(n.recordPath(), n); err != nil {
 		return wrap("create network", n.Spec.Name, err)
 	}
-	if err := os.MkdirAll(n.c.path("endpoints", n.Spec.Name), 0o700); err != nil {
-		return wrap("create network", n.Spec.Name, err)
+	for _, dir := range []string{"endpoints", "joined", "names"} {
+		if err := os.MkdirAll(n.c.path(dir, n.Spec.Name), 0o700); err != nil {
+			return wrap("create network", n.Spec.Name, err)
+		}
 	}
 	if err := CreateBridge(n.c.host, BridgeSpec{Name: n.Spec.Bridge, MTU: n.Spec.MTU}); err != nil {
 		return err
@@ -196,7 +198,7 @@ func (n *Network) tearDown() error {
 	for _, sub := range n.subnets() {
 		pool, err := n.pool(sub)
 		if err == nil {
-			err = errors.Join(pool.Release(n.gatewayFor(sub)), pool.Remove())
+			err = errors.Join(n.sweep(pool), pool.Release(n.gatewayFor(sub)), pool.Remove())
 		}
 		errs = append(errs, err)
 	}
@@ -211,7 +213,7 @@ func (n *Network) removeFolders() error {
 	endpoints := n.c.path("endpoints", n.Spec.Name)
 	return errors.Join(
 		gone(os.Remove(filepath.Join(endpoints, ".lock"))), gone(os.Remove(endpoints)),
-		gone(os.Remove(n.c.path("names", n.Spec.Name))))
+		gone(os.Remove(n.c.path("joined", n.Spec.Name))), gone(os.Remove(n.c.path("names", n.Spec.Name))))
 }
 
 func (n *Network) endpointNames() ([]string, error) {

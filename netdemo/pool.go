@@ -43,7 +43,7 @@ func (p *Pool) Request(holder string, want netip.Addr) (netip.Addr, error) {
 	}
 	var got netip.Addr
 	err := locked(p.leases.dir, func() error {
-		last, err := netip.ParseAddr(p.leases.holder(".last"))
+		last, err := netip.ParseAddr(readNote(filepath.Join(p.leases.dir, ".last")))
 		if err != nil || !p.Range.Contains(last) {
 			last = p.Range.Masked().Addr()
 		}
@@ -51,7 +51,7 @@ func (p *Pool) Request(holder string, want netip.Addr) (netip.Addr, error) {
 		if err != nil {
 			return err
 		}
-		return writeFile(filepath.Join(p.leases.dir, ".last"), got.String())
+		return writeNote(filepath.Join(p.leases.dir, ".last"), got.String())
 	})
 	return got, err
 }

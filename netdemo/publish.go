@@ -22,6 +22,10 @@ func (e *Endpoint) publish(n *Network) error {
 			}
 			last.Proxy = &proxy
 		}
+		// Written down at once: from here on a later process can end the proxy and free the port.
+		if err := writeRecord(e.joinedPath(), e.Joined); err != nil {
+			return wrap("publish", got.String(), err)
+		}
 		if err := addRules(e.c.host, e.rulesFor(n, got)); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package netdemo
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
@@ -16,9 +17,9 @@ type Sandbox struct {
 	NS *Namespace
 }
 
-// Join moves the endpoint's free end into the sandbox as eth0 (or the next free ethN), gives it its
-// address and the default route, if the sandbox has none yet, and publishes the ports. After an error
-// the endpoint is as it was.
+// Join makes the endpoint's veth pair: one end is a port of the bridge, the other is eth0 (or the next
+// free ethN) in the sandbox. It gives that its address, and the default route if the sandbox has none
+// yet, and publishes the ports. After an error the endpoint is as it was.
 func (e *Endpoint) Join(sb *Sandbox) (err error) {
 	n, err := e.c.Network(e.Network)
 	if err != nil {
@@ -32,30 +33,46 @@ func (e *Endpoint) Join(sb *Sandbox) (err error) {
 		if err != nil {
 			err = errors.Join(err, back.run())
 			e.Joined = nil
-			err = errors.Join(err, writeRecord(e.recordPath(), e))
 		}
 	}()
-	back.add(func() error { return e.dropMembership(sb.ID) })
-	if err := e.enterMembership(sb.ID); err != nil {
-		return err
-	}
 	name, err := freeInterface(sb.NS)
 	if err != nil {
 		return err
 	}
 	e.Joined = &Joined{Sandbox: sb.ID, Interface: name}
-	if err := MoveLink(e.c.host, e.PeerLink, sb.NS, name); err != nil {
+	// Written down before anything is made: whoever finds it can take it all away again.
+	back.add(func() error { return e.dropMembership() })
+	if err := e.enterMembership(); err != nil {
 		return err
 	}
-	back.add(func() error { return e.takeOut(sb) })
+	back.add(func() error { return DeleteLink(e.c.host, e.HostLink) })
+	if err := e.plug(n, sb.NS); err != nil {
+		return err
+	}
 	if err := e.configure(n, sb.NS); err != nil {
 		return err
 	}
 	back.add(func() error { return e.unpublish() })
-	if err := e.publish(n); err != nil {
-		return err
+	return e.publish(n)
+}
+
+// plug makes the veth pair, each end where it belongs.
+func (e *Endpoint) plug(n *Network, sandbox *Namespace) error {
+	mac, err := net.ParseMAC(e.MAC)
+	if err != nil {
+		return wrap("join", e.holder(), err)
 	}
-	return wrap("join", e.holder(), writeRecord(e.recordPath(), e))
+	err = CreateVeth(e.c.host, VethSpec{Name: e.HostLink, Peer: e.Joined.Interface, PeerIn: sandbox, PeerMAC: mac,
+		Master: n.Spec.Bridge, MTU: n.Spec.MTU})
+	if err != nil {
+		return noBridge(err, n, e.Name)
+	}
+	if n.Spec.Proxy {
+		return nil
+	}
+	// Without a proxy, a container that calls its own published port is answered through the same
+	// bridge port that it called from.
+	return SetHairpin(e.c.host, e.HostLink, true)
 }
 
 func freeInterface(ns *Namespace) (string, error) {
@@ -69,7 +86,7 @@ func freeInterface(ns *Namespace) (string, error) {
 	}
 }
 
-// configure works on the end that is in the sandbox now. Addresses first: a link that comes up without
+// configure works on the end that is in the sandbox. Addresses first: a link that comes up without
 // any would make itself an IPv6 one. The route last: its gateway must be reachable to be accepted.
 func (e *Endpoint) configure(n *Network, ns *Namespace) error {
 	if err := SetUp(ns, "lo"); err != nil {
@@ -115,41 +132,21 @@ func (n *Network) defaultRoutes(ns *Namespace) error {
 	return nil
 }
 
-// Leave undoes Join: the link comes back out of the sandbox, and the sandbox's default route goes to
-// another of its networks. A sandbox that is gone already, with its link, is no obstacle.
+// Leave undoes Join: the veth pair goes, and the sandbox's default route goes to another of its
+// networks. A sandbox that is gone already, with the pair, is no obstacle; sb is then nil.
 func (e *Endpoint) Leave(sb *Sandbox) error {
 	if e.Joined == nil {
 		return nil
 	}
-	id := e.Joined.Sandbox
-	err := errors.Join(e.unpublish(), e.takeOut(sb), e.dropMembership(id))
+	err := errors.Join(e.unpublish(), DeleteLink(e.c.host, e.HostLink), e.dropMembership())
 	if err != nil {
 		return wrap("leave", e.holder(), err)
 	}
 	e.Joined = nil
-	if sb != nil {
-		err = e.c.rerouteSandbox(sb)
-	}
-	return wrap("leave", e.holder(), errors.Join(err, writeRecord(e.recordPath(), e)))
-}
-
-// takeOut moves the link back to the host. With no sandbox to take it from it is looked for no
-// further: the kernel deletes a veth with the namespace that one of its ends is in.
-func (e *Endpoint) takeOut(sb *Sandbox) error {
 	if sb == nil {
 		return nil
 	}
-	if err := SetDown(sb.NS, e.Joined.Interface); err != nil {
-		if errors.Is(err, unix.ENODEV) {
-			return nil
-		}
-		return err
-	}
-	// Renamed before it moves: the host may well have an eth0 of its own.
-	if err := RenameLink(sb.NS, e.Joined.Interface, e.PeerLink); err != nil {
-		return err
-	}
-	return MoveLink(sb.NS, e.PeerLink, e.c.host, e.PeerLink)
+	return wrap("leave", e.holder(), e.c.rerouteSandbox(sb))
 }
 
 // rerouteSandbox gives the sandbox a default route through a network that it is still on, if the one
@@ -176,7 +173,10 @@ func (c *Controller) SandboxNetworks(id string) ([]*Network, error) {
 	return all, err
 }
 
-func (e *Endpoint) enterMembership(id string) error {
+// enterMembership writes down who is joined to what, to be found from either side. A sandbox is on a
+// network once only: a second claim fails.
+func (e *Endpoint) enterMembership() error {
+	id := e.Joined.Sandbox
 	if !validName(id) && len(id) != 64 {
 		return &Error{Op: "join", Subject: "sandbox " + id, Err: ErrInvalid}
 	}
@@ -184,15 +184,18 @@ func (e *Endpoint) enterMembership(id string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return wrap("join", id, err)
 	}
-	return wrap("join", id+" to "+e.Network, claims{dir}.take(e.Network, e.Name))
+	if err := (claims{dir}).take(e.Network, e.Name); err != nil {
+		return wrap("join", id+" to "+e.Network, err)
+	}
+	return wrap("join", id, writeRecord(e.joinedPath(), e.Joined))
 }
 
-func (e *Endpoint) dropMembership(id string) error {
-	dir := claims{e.c.path("sandboxes", id)}
+func (e *Endpoint) dropMembership() error {
+	dir := claims{e.c.path("sandboxes", e.Joined.Sandbox)}
 	if dir.holder(e.Network) != e.Name {
-		return nil // the failed join was refused because another endpoint is there
+		return nil // the join was refused because another endpoint is there
 	}
-	err := dir.release(e.Network)
+	err := errors.Join(gone(os.Remove(e.joinedPath())), dir.release(e.Network))
 	os.Remove(dir.dir) // fails while the sandbox is on another network
 	return err
 }
