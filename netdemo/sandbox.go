@@ -107,7 +107,25 @@ func (e *Endpoint) configure(n *Network, ns *Namespace) error {
 	if err := SetUp(ns, link); err != nil {
 		return err
 	}
+	if err := e.settle(n, ns); err != nil {
+		return err
+	}
 	return n.defaultRoutes(ns)
+}
+
+// settle has the kernel finish what the link's coming up has started. News of a carrier is handled by a
+// worker, up to a second late; until then the bridge keeps the port shut, and packets are lost without
+// a word. Asking for a link makes the kernel handle its news first (rtnl_getlink, since Linux 5.16).
+// In this order: the port can open when both ends are up, the bridge when a port is open.
+func (e *Endpoint) settle(n *Network, ns *Namespace) error {
+	if _, err := LinkByName(ns, e.Joined.Interface); err != nil {
+		return err
+	}
+	if _, err := LinkByName(e.c.host, e.HostLink); err != nil {
+		return err
+	}
+	_, err := LinkByName(e.c.host, n.Spec.Bridge)
+	return err
 }
 
 func (e *Endpoint) addressIn(sub netip.Prefix) netip.Addr {
