@@ -10,28 +10,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A claims folder says who holds what: one file per thing, named after it, with the holder's name in
-// it. The kernel decides who came first, because link(2) refuses a name that exists. Nothing is kept
-// in memory, so a claim holds between processes and after a restart, and a taker that was killed half
-// way leaves either a whole claim or none.
+// A claims folder says who holds what: one symbolic link per thing, named after it, whose target is the
+// holder's name ("ls -l" reads "172.18.0.2 -> web on front"). symlink(2) makes name and content in one
+// act and refuses a name that exists, so the kernel decides who came first. Nothing is kept in memory: a
+// claim holds between processes and after a restart, and a taker that is killed leaves a whole claim or
+// none.
 //
 // State is not synced to disk: after a power cut the links and rules that it speaks of are gone too.
 type claims struct{ dir string }
 
 // take claims name for holder. errors.Is(err, fs.ErrExist) when it is taken.
 func (c claims) take(name, holder string) error {
-	temp, err := writeTemp(c.dir, holder)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp)
-	return os.Link(temp, filepath.Join(c.dir, name))
+	return os.Symlink(holder, filepath.Join(c.dir, name))
 }
 
 // holder reads who holds name; "" for nobody.
 func (c claims) holder(name string) string {
-	b, _ := os.ReadFile(filepath.Join(c.dir, name))
-	return string(b)
+	text, _ := os.Readlink(filepath.Join(c.dir, name))
+	return text
+}
+
+// note replaces a claim of the folder's own, such as ".last", at once. A link's short target lies in the
+// inode itself; replacing a file of data by rename makes ext4 write the data out first, which can take
+// longer than all the rest of an attachment.
+func (c claims) note(name, text string) error {
+	temp := name + "-new"
+	if err := c.release(temp); err != nil {
+		return err
+	}
+	if err := c.take(temp, text); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(c.dir, temp), filepath.Join(c.dir, name))
 }
 
 func (c claims) release(name string) error { return gone(os.Remove(filepath.Join(c.dir, name))) }
@@ -80,26 +90,6 @@ func writeFile(path, text string) error {
 		return err
 	}
 	return os.Rename(temp, path)
-}
-
-// writeNote replaces a short text at once. It is kept as the target of a symbolic link, which lies in
-// the inode itself: replacing a file of data by rename makes ext4 write the data out first, and that
-// can take longer than all the rest of an attachment.
-func writeNote(path, text string) error {
-	temp := path + "-new"
-	if err := gone(os.Remove(temp)); err != nil {
-		return err
-	}
-	if err := os.Symlink(text, temp); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
-}
-
-// readNote is "" when there is none.
-func readNote(path string) string {
-	text, _ := os.Readlink(path)
-	return text
 }
 
 func writeTemp(dir, text string) (string, error) {

@@ -234,7 +234,7 @@ func TestErrors(t *testing.T) {
 // state is everything of the controller that can be seen: files, links, rules, proxies.
 func state(t *testing.T, c *Controller) string {
 	t.Helper()
-	out, err := exec.Command("find", c.root, "-not", "-name", ".*", "-type", "f").Output()
+	out, err := exec.Command("find", c.root, "-not", "-name", ".*", "-not", "-type", "d").Output()
 	must(t, err)
 	chains, err := Chains(c.host)
 	must(t, err)

@@ -2,13 +2,14 @@ package netdemo
 
 import (
 	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
 )
 
-// A name in a network's DNS is a folder with one file for each endpoint that bears it; in the file are
+// A name in a network's DNS is a folder with one claim for each endpoint that bears it; what it holds are
 // the endpoint's addresses. Looking a name up is reading one folder, whatever the network's size, and
 // any process that serves a sandbox's resolver sees a new container at once.
 
@@ -27,7 +28,8 @@ func (e *Endpoint) enterNames() error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return wrap("enter name", label, err)
 		}
-		if err := writeFile(dir+"/"+e.Name, text); err != nil {
+		err := claims{dir}.take(e.Name, text)
+		if err != nil && !errors.Is(err, fs.ErrExist) { // an alias may be the name over again
 			return wrap("enter name", label, err)
 		}
 	}

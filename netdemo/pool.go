@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Pool hands out the addresses of one subnet (what Docker calls IPAM). A lease is a file named after
+// Pool hands out the addresses of one subnet (what Docker calls IPAM). A lease is a link named after
 // the address; two processes with the same folder never get the same address.
 type Pool struct {
 	Subnet netip.Prefix
@@ -43,7 +43,7 @@ func (p *Pool) Request(holder string, want netip.Addr) (netip.Addr, error) {
 	}
 	var got netip.Addr
 	err := locked(p.leases.dir, func() error {
-		last, err := netip.ParseAddr(readNote(filepath.Join(p.leases.dir, ".last")))
+		last, err := netip.ParseAddr(p.leases.holder(".last"))
 		if err != nil || !p.Range.Contains(last) {
 			last = p.Range.Masked().Addr()
 		}
@@ -51,7 +51,7 @@ func (p *Pool) Request(holder string, want netip.Addr) (netip.Addr, error) {
 		if err != nil {
 			return err
 		}
-		return writeNote(filepath.Join(p.leases.dir, ".last"), got.String())
+		return p.leases.note(".last", got.String())
 	})
 	return got, err
 }

@@ -36,13 +36,13 @@ func (l portLedger) takeAny(spec *PortSpec, holder string) error {
 		return err
 	}
 	size := high - low + 1
-	next, _ := strconv.Atoi(readNote(l.dir + "/.next"))
+	next, _ := strconv.Atoi(l.holder(".next"))
 	for i := range size {
 		port := low + (max(next, low)-low+i)%size
 		spec.HostPort = uint16(port)
 		err := l.take(*spec, holder)
 		if err == nil {
-			return writeNote(l.dir+"/.next", strconv.Itoa(port+1))
+			return l.note(".next", strconv.Itoa(port+1))
 		}
 		if !errors.Is(err, ErrPortInUse) {
 			return err

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,7 +69,7 @@ func (e *Endpoint) plug(n *Network, sandbox *Namespace) error {
 	if err != nil {
 		return noBridge(err, n, e.Name)
 	}
-	if n.Spec.Proxy {
+	if n.Spec.Proxy || len(e.Ports) == 0 {
 		return nil
 	}
 	// Without a proxy, a container that calls its own published port is answered through the same
@@ -89,7 +91,7 @@ func freeInterface(ns *Namespace) (string, error) {
 // configure works on the end that is in the sandbox. Addresses first: a link that comes up without
 // any would make itself an IPv6 one. The route last: its gateway must be reachable to be accepted.
 func (e *Endpoint) configure(n *Network, ns *Namespace) error {
-	if err := SetUp(ns, "lo"); err != nil {
+	if err := loopbackUp(ns); err != nil {
 		return err
 	}
 	link := e.Joined.Interface
@@ -124,8 +126,44 @@ func (e *Endpoint) settle(n *Network, ns *Namespace) error {
 	if _, err := LinkByName(e.c.host, e.HostLink); err != nil {
 		return err
 	}
-	_, err := LinkByName(e.c.host, n.Spec.Bridge)
-	return err
+	if _, err := LinkByName(e.c.host, n.Spec.Bridge); err != nil || !n.Spec.Subnet6.IsValid() {
+		return err
+	}
+	if err := awaitSolicited(ns, e.Joined.Interface, e.Address6); err != nil {
+		return err
+	}
+	return awaitSolicited(e.c.host, n.Spec.Bridge, n.Spec.Gateway6)
+}
+
+// awaitSolicited waits until the link hears neighbour solicitations for addr: they go to a multicast
+// group made of its last three bytes (RFC 4291), which the kernel joins from a worker, some time after
+// the link has come up. A second of waiting is the neighbour's own patience; then let it try.
+func awaitSolicited(ns *Namespace, link string, addr netip.Addr) error {
+	b := addr.As16()
+	group := fmt.Sprintf("ff0200000000000000000001ff%02x%02x%02x", b[13], b[14], b[15])
+	return ns.Do(func() error {
+		for range 500 {
+			groups, err := os.ReadFile(procRoot + "/thread-self/net/igmp6")
+			if err != nil {
+				return &Error{Op: "read multicast groups of", Subject: link, Err: err}
+			}
+			for line := range strings.Lines(string(groups)) {
+				// 7    eth0            ff0200000000000000000001ff000003     1 00000004 0
+				if f := strings.Fields(line); len(f) > 2 && f[1] == link && f[2] == group {
+					return nil
+				}
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+		return nil
+	})
+}
+
+func loopbackUp(ns *Namespace) error {
+	if lo, err := LinkByName(ns, "lo"); err != nil || lo.Up {
+		return err
+	}
+	return SetUp(ns, "lo")
 }
 
 func (e *Endpoint) addressIn(sub netip.Prefix) netip.Addr {
