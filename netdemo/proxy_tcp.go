@@ -50,7 +50,7 @@ func ServeTCP(ctx context.Context, l *net.TCPListener, target netip.AddrPort) er
 func copyBoth(client *net.TCPConn, target netip.AddrPort) {
 	defer client.Close()
 	// No keep-alive towards the container: it is as near as the kernel, and the client's side has it.
-	dialer := net.Dialer{KeepAlive: -1, Timeout: 30 * time.Second}
+	dialer := net.Dialer{KeepAlive: -1}
 	conn, err := dialer.Dial("tcp", target.String())
 	if err != nil {
 		// The client must see a refusal, not an empty answer: with linger 0, close sends a reset.
