@@ -28,18 +28,20 @@ func AddDefaultRoute(ns *Namespace, gateway netip.Addr) error {
 
 // AddRoute sends packets for dst to a gateway, or, without one, straight onto a link.
 func AddRoute(ns *Namespace, dst netip.Prefix, gateway netip.Addr, link string) error {
-	route := &netlink.Route{Dst: ipNet(dst)}
+	route, subject := &netlink.Route{Dst: ipNet(dst)}, dst.String()
 	if gateway.IsValid() {
 		route.Gw = gateway.AsSlice()
+		subject += " via " + gateway.String()
 	}
 	if link != "" {
+		subject += " dev " + link
 		l, err := ns.nl.LinkByName(link)
 		if err != nil {
-			return &Error{Op: "add route", Subject: dst.String() + " dev " + link, Err: linkGone(err)}
+			return &Error{Op: "add route", Subject: subject, Err: linkGone(err)}
 		}
 		route.LinkIndex = l.Attrs().Index
 	}
-	return wrap("add route", dst.String()+" via "+gateway.String()+" dev "+link, ns.nl.RouteAdd(route))
+	return wrap("add route", subject, ns.nl.RouteAdd(route))
 }
 
 // AddNeighbour pins an address to a MAC (NUD_PERMANENT), so that it need not be asked for: RTM_NEWNEIGH.
