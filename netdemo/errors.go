@@ -39,19 +39,15 @@ func wrap(op, subject string, err error) error {
 	return &Error{Op: op, Subject: subject, Err: err}
 }
 
-// undo collects what must be taken back when a later act fails. Run does it in reverse order;
-// Keep forgets it, when all went well.
+// undo collects what must be taken back when a later act fails; run does it in reverse order.
 type undo struct{ acts []func() error }
 
 func (u *undo) add(act func() error) { u.acts = append(u.acts, act) }
-
-func (u *undo) keep() { u.acts = nil }
 
 func (u *undo) run() error {
 	var errs []error
 	for i := len(u.acts) - 1; i >= 0; i-- {
 		errs = append(errs, u.acts[i]())
 	}
-	u.acts = nil
 	return errors.Join(errs...)
 }
