@@ -25,7 +25,8 @@ type Controller struct {
 }
 
 // OpenController opens the state folder root, and makes it when it is new. It reads and writes only
-// below root and in host; host stays the caller's to close.
+// below root and in host; host stays the caller's to close. The state speaks of links that are gone after
+// a restart of the machine, so root belongs on a tmpfs such as /run; on a disk it works, at half the speed.
 func OpenController(root string, host *Namespace) (*Controller, error) {
 	for _, dir := range []string{"networks", "endpoints", "joined", "names", "pools", "ports", "sandboxes"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
