@@ -17,6 +17,7 @@ import (
 	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
+	"cutaway/netdemo"
 )
 
 // Exit codes of cutaway.
@@ -55,6 +56,7 @@ func main() {
 	vm.Main()
 	inside.Main()
 	probe.Main()
+	netdemo.Main()
 	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 }
 
