@@ -41,7 +41,7 @@ type Case struct {
 	// a driver whose List says all.
 	Residue func(home string) ([]string, error)
 	// Lacks names what this file system cannot keep, with the reason: "xattr",
-	// "device", "acl-mode".
+	// "device", "large-id", "nanoseconds".
 	Lacks map[string]string
 	// Slow shortens what repeats.
 	Slow bool

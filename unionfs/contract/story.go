@@ -44,19 +44,29 @@ func (s *scribe) dir(name string, mode os.FileMode) {
 
 func (s *scribe) file(name, content string) {
 	s.try(os.WriteFile(s.at(name), []byte(content), 0o644))
-	s.stamp(name, 0)
+	s.stamp(name)
 }
 
-func (s *scribe) stamp(name string, later time.Duration) {
-	s.try(os.Chtimes(s.at(name), epoch.Add(later), epoch.Add(later)))
+func (s *scribe) stamp(name string) {
+	when := epoch
+	if s.lacks["nanoseconds"] != "" {
+		when = when.Truncate(time.Second)
+	}
+	s.try(os.Chtimes(s.at(name), when, when))
 }
 
 func (s *scribe) mode(name string, mode os.FileMode) { s.try(os.Chmod(s.at(name), mode)) }
-func (s *scribe) own(name string, uid, gid int)      { s.try(os.Lchown(s.at(name), uid, gid)) }
 func (s *scribe) link(to, name string)               { s.try(os.Link(s.at(to), s.at(name))) }
 func (s *scribe) symlink(to, name string)            { s.try(os.Symlink(to, s.at(name))) }
 func (s *scribe) remove(name string)                 { s.try(os.RemoveAll(s.at(name))) }
 func (s *scribe) rename(from, to string)             { s.try(os.Rename(s.at(from), s.at(to))) }
+
+func (s *scribe) own(name string, uid, gid int) {
+	if s.lacks["large-id"] != "" {
+		gid %= 1 << 31
+	}
+	s.try(os.Lchown(s.at(name), uid, gid))
+}
 
 func (s *scribe) xattr(name, attr, value string) {
 	if s.lacks["xattr"] == "" {
@@ -67,12 +77,8 @@ func (s *scribe) xattr(name, attr, value string) {
 func (s *scribe) node(name string, typ uint32, major, minor uint32) {
 	if s.lacks["device"] == "" || typ == unix.S_IFIFO {
 		s.try(os.NewSyscallError("mknod", unix.Mknod(s.at(name), typ|0o640, int(unix.Mkdev(major, minor)))))
-		s.mode2(name, 0o640)
+		s.mode(name, 0o640)
 	}
-}
-
-func (s *scribe) mode2(name string, mode uint32) {
-	s.try(os.NewSyscallError("chmod", unix.Chmod(s.at(name), mode)))
 }
 
 func (s *scribe) socket(name string) {

@@ -143,7 +143,9 @@ func (c *comparison) same(name string, o, n fs.FileInfo) (bool, error) {
 	if a.Mode != b.Mode || a.Uid != b.Uid || a.Gid != b.Gid || a.Rdev != b.Rdev {
 		return false, nil
 	}
-	if a.Ctim == b.Ctim && a.Ino == b.Ino {
+	// A change time in whole seconds comes from a file system that keeps no
+	// more (zfs-fuse): two changes within a second would look like none.
+	if a.Ctim == b.Ctim && a.Ino == b.Ino && a.Ctim.Nsec != 0 {
 		return true, nil
 	}
 	if !o.IsDir() && (a.Size != b.Size || a.Mtim != b.Mtim) {
