@@ -83,6 +83,13 @@ func RemoveDir(home, id string) error {
 	}
 	dir := filepath.Join(home, id)
 	gone := dir + removing
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	// What an interrupted removal of an earlier layer of this name left.
+	if err := os.RemoveAll(gone); err != nil {
+		return fmt.Errorf("remove layer %s: %w", id, err)
+	}
 	if err := os.Rename(dir, gone); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
