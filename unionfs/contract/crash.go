@@ -34,16 +34,16 @@ func (c Case) crash(t *testing.T) {
 		rounds = 6
 	}
 	d, home := c.open(t)
-	create(t, d, "base", "")
-	if _, err := d.Apply("base", bytes.NewReader(crashTar(20)), layertar.Limits{}); err != nil {
+	create(t, d, "bottom", "")
+	if _, err := d.Apply("bottom", bytes.NewReader(crashTar(20)), layertar.Limits{}); err != nil {
 		t.Fatal(err)
 	}
-	want := c.scanLayer(t, d, "base", look{})
+	want := c.scanLayer(t, d, "bottom", look{})
 	for i := range rounds {
 		c.killAt(t, home, time.Duration(i)*700*time.Microsecond)
 		after := c.reopen(t, home)
 		c.lookAround(t, after, i)
-		same(t, "base after a kill", c.scanLayer(t, after, "base", look{}), want)
+		same(t, "bottom after a kill", c.scanLayer(t, after, "bottom", look{}), want)
 		if err := after.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
@@ -58,8 +58,8 @@ func (c Case) lookAround(t *testing.T, d unionfs.Driver, round int) {
 		t.Fatalf("List after kill %d: %v", round, err)
 	}
 	for _, id := range ids {
-		if id != "base" && id != victimWork {
-			t.Errorf("List after kill %d has %q; want base and perhaps %s", round, id, victimWork)
+		if id != "bottom" && id != victimWork {
+			t.Errorf("List after kill %d has %q; want bottom and perhaps %s", round, id, victimWork)
 		}
 	}
 	if d.Exists(victimWork) {
@@ -72,7 +72,7 @@ func (c Case) lookAround(t *testing.T, d unionfs.Driver, round int) {
 	if err := d.Remove(victimWork); err != nil {
 		t.Fatalf("Remove after kill %d: %v", round, err)
 	}
-	create(t, d, victimWork, "base") // its name must be free again
+	create(t, d, victimWork, "bottom") // its name must be free again
 	if err := d.Remove(victimWork); err != nil {
 		t.Fatalf("Remove after kill %d: %v", round, err)
 	}
@@ -113,7 +113,7 @@ func victim(open OpenFunc) {
 	tar := crashTar(200)
 	os.Stdout.WriteString(".")
 	for err == nil {
-		if err = d.Create(victimWork, "base", unionfs.CreateOptions{}); errors.Is(err, fs.ErrExist) {
+		if err = d.Create(victimWork, "bottom", unionfs.CreateOptions{}); errors.Is(err, fs.ErrExist) {
 			err = nil
 		}
 		if err == nil {

@@ -22,9 +22,9 @@ import (
 
 func (c Case) basics(t *testing.T) {
 	d, home := c.open(t)
-	create(t, d, "base", "")
-	create(t, d, "top", "base")
-	if err := d.Create("base", "", unionfs.CreateOptions{}); !errors.Is(err, fs.ErrExist) {
+	create(t, d, "bottom", "")
+	create(t, d, "top", "bottom")
+	if err := d.Create("bottom", "", unionfs.CreateOptions{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("Create of a known id = %v; want fs.ErrExist", err)
 	}
 	if err := d.Create("x", "nobody", unionfs.CreateOptions{}); !errors.Is(err, fs.ErrNotExist) {
@@ -52,16 +52,16 @@ func (c Case) basics(t *testing.T) {
 	}
 	other := c.reopen(t, home) // what is on disk is all that counts
 	defer other.Close()
-	if ids, err := other.List(); err != nil || !cmp.Equal(ids, []string{"base", "top"}) {
-		t.Errorf("List() = %v, %v; want [base top]", ids, err)
+	if ids, err := other.List(); err != nil || !cmp.Equal(ids, []string{"bottom", "top"}) {
+		t.Errorf("List() = %v, %v; want [bottom top]", ids, err)
 	}
 }
 
 // mounts checks that holders share a mount and the last one takes it away.
 func (c Case) mounts(t *testing.T) {
 	d, _ := c.open(t)
-	create(t, d, "base", "")
-	create(t, d, "top", "base")
+	create(t, d, "bottom", "")
+	create(t, d, "top", "bottom")
 	before := mountCount(t)
 	a, err := d.Mount("top", unionfs.MountOptions{})
 	if err != nil {
@@ -109,8 +109,8 @@ func mountCount(t *testing.T) int {
 func (c Case) sparse(t *testing.T) {
 	const size = 8 << 20
 	d, _ := c.open(t)
-	create(t, d, "base", "")
-	with(t, d, "base", func(root string) {
+	create(t, d, "bottom", "")
+	with(t, d, "bottom", func(root string) {
 		f, err := os.Create(filepath.Join(root, "holes"))
 		if err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func (c Case) sparse(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	c.apply(t, d, "copy", "", diff(t, d, "base", ""))
+	c.apply(t, d, "copy", "", diff(t, d, "bottom", ""))
 	create(t, d, "above", "copy")
 	for _, id := range []string{"copy", "above"} {
 		with(t, d, id, func(root string) {
@@ -140,9 +140,9 @@ func (c Case) sparse(t *testing.T) {
 // size checks the accounting of a layer against numbers known beforehand.
 func (c Case) size(t *testing.T) {
 	d, _ := c.open(t)
-	create(t, d, "base", "")
-	with(t, d, "base", func(root string) { write(t, filepath.Join(root, "big"), strings.Repeat("b", 100_000)) })
-	create(t, d, "top", "base")
+	create(t, d, "bottom", "")
+	with(t, d, "bottom", func(root string) { write(t, filepath.Join(root, "big"), strings.Repeat("b", 100_000)) })
+	create(t, d, "top", "bottom")
 	with(t, d, "top", func(root string) {
 		write(t, filepath.Join(root, "one"), strings.Repeat("1", 5000))
 		write(t, filepath.Join(root, "two"), strings.Repeat("2", 300))
@@ -153,7 +153,7 @@ func (c Case) size(t *testing.T) {
 	for _, want := range []struct {
 		id, parent string
 		size       int64
-	}{{"base", "", 100_000}, {"top", "base", 5300}} {
+	}{{"bottom", "", 100_000}, {"top", "bottom", 5300}} {
 		if got, err := d.DiffSize(want.id, want.parent); err != nil || got != want.size {
 			t.Errorf("DiffSize(%s, %s) = %d, %v; want %d", want.id, want.parent, got, err, want.size)
 		}
@@ -163,9 +163,9 @@ func (c Case) size(t *testing.T) {
 // limit checks that a size limit holds, or is refused in so many words.
 func (c Case) limit(t *testing.T) {
 	d, _ := c.open(t)
-	create(t, d, "base", "")
+	create(t, d, "bottom", "")
 	const most = 4 << 20
-	err := d.Create("small", "base", unionfs.CreateOptions{Size: most})
+	err := d.Create("small", "bottom", unionfs.CreateOptions{Size: most})
 	if errors.Is(err, errors.ErrUnsupported) {
 		if d.Exists("small") {
 			t.Error("the layer exists although its limit was refused")
