@@ -176,7 +176,8 @@ func writeEntry(lw *layertar.Writer, root *os.Root, dir string, e fs.FileInfo, m
 	return writeFolder(lw, root, name, marks)
 }
 
-// Size sums the bytes of the regular files in the folder upper, each inode once.
+// Size sums the bytes of all in the folder upper that is not a folder, each
+// inode once. Links count with the length of their target, as in Docker.
 func Size(upper string) (int64, error) {
 	var sum int64
 	seen := make(map[uint64]bool)
@@ -186,7 +187,7 @@ func Size(upper string) (int64, error) {
 	}
 	defer root.Close()
 	err = fs.WalkDir(root.FS(), ".", func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
+		if err != nil || d.IsDir() {
 			return err
 		}
 		fi, err := d.Info()

@@ -144,6 +144,7 @@ func (b *Builder) AddFiles(createdBy string, files []File) {
 func WriteFiles(w io.Writer, files []File, mtime time.Time) error {
 	tw := tar.NewWriter(w)
 	made := map[string]bool{".": true}
+	written := make(map[string]*tar.Header)
 	for _, f := range files {
 		name, err := layertar.CleanName(f.Name)
 		if err != nil {
@@ -160,6 +161,12 @@ func WriteFiles(w io.Writer, files []File, mtime time.Time) error {
 		if err != nil {
 			return err
 		}
+		if first := written[h.Linkname]; f.HardLink && first != nil {
+			// A further name has the mode and owner of the first: Docker sets
+			// what stands here on the file that both share.
+			h.Mode, h.Uid, h.Gid = first.Mode, first.Uid, first.Gid
+		}
+		written[name] = h
 		if err := tw.WriteHeader(h); err != nil {
 			return fmt.Errorf("file %s: %w", name, err)
 		}

@@ -31,7 +31,7 @@ type ApplyOptions struct {
 // Result counts what Apply did.
 type Result struct {
 	Entries int64
-	Bytes   int64    // sum of the file contents: what Docker calls a layer's size
+	Bytes   int64    // files' contents and links' targets: what Docker calls a layer's size
 	Dropped []string // "path: xattr" that this file system could not keep (ENOTSUP, EPERM)
 }
 
@@ -114,7 +114,7 @@ func (a *applier) entries(tr *tar.Reader) error {
 			return fmt.Errorf("read tar: %w", err)
 		}
 		a.result.Entries++
-		a.result.Bytes += hdr.Size
+		a.result.Bytes += size(hdr)
 		if err := a.opts.Limits.check(a.result); err != nil {
 			return err
 		}
@@ -126,4 +126,12 @@ func (a *applier) entries(tr *tar.Reader) error {
 			return err
 		}
 	}
+}
+
+// size is what an entry adds to the layer's size.
+func size(hdr *tar.Header) int64 {
+	if hdr.Typeflag == tar.TypeSymlink {
+		return int64(len(hdr.Linkname))
+	}
+	return hdr.Size
 }

@@ -217,7 +217,8 @@ func list(root *os.Root, dir string) ([]fs.FileInfo, error) {
 	return infos, nil
 }
 
-// Size sums the bytes of the regular files that the changes of tree add.
+// Size sums the bytes of all that the changes bring to tree and that is not a
+// folder, each inode once.
 func Size(tree string, changes []layertar.Change) (int64, error) {
 	root, err := os.OpenRoot(tree)
 	if err != nil {
@@ -235,7 +236,7 @@ func Size(tree string, changes []layertar.Change) (int64, error) {
 			return 0, err
 		}
 		st := fi.Sys().(*syscall.Stat_t)
-		if fi.Mode().IsRegular() && !seen[st.Ino] {
+		if !fi.IsDir() && !seen[st.Ino] {
 			seen[st.Ino] = st.Nlink > 1
 			sum += fi.Size()
 		}

@@ -1,0 +1,296 @@
+package image_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"cutaway/unionfs/contract"
+	"cutaway/unionfs/image"
+)
+
+// engine runs Docker Engine in a mount and a network namespace of its own, with
+// its own data root, and without a bridge or rules: enough for images.
+type engine struct {
+	t    *testing.T
+	dir  string
+	sock string
+}
+
+func startEngine(t *testing.T) *engine {
+	t.Helper()
+	for _, p := range []string{"dockerd", "docker", "containerd"} {
+		_, err := exec.LookPath(p)
+		contract.Need(t, err == nil, p+" (packages docker.io and docker-cli)")
+	}
+	contract.Need(t, os.Geteuid() == 0, "root, for dockerd")
+	e := &engine{t: t, dir: contract.TempDir(t)}
+	e.sock = "unix://" + e.dir + "/docker.sock"
+	log := must2(os.Create(e.dir + "/log"))(t)
+	runtime.LockOSThread() // Pdeathsig follows the thread
+	cmd := exec.Command("dockerd", "--host", e.sock, "--data-root", e.dir+"/data", "--exec-root", e.dir+"/exec",
+		"--pidfile", e.dir+"/pid", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=overlay2")
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: unix.SIGTERM}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(unix.SIGTERM)
+		cmd.Wait()
+		runtime.UnlockOSThread()
+	})
+	for range 300 {
+		if exec.Command("docker", "-H", e.sock, "version").Run() == nil {
+			return e
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	text, _ := os.ReadFile(e.dir + "/log")
+	t.Fatalf("dockerd did not come up:\n%s", text[max(0, len(text)-3000):])
+	return nil
+}
+
+func (e *engine) docker(stdin io.Reader, args ...string) []byte {
+	e.t.Helper()
+	cmd := exec.Command("docker", append([]string{"-H", e.sock}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = stdin, &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		e.t.Fatalf("docker %q: %v: %s", args, err, stderr.String())
+	}
+	return out
+}
+
+// TestEngine exchanges images with Docker Engine and compares the two stores on
+// disk, file by file.
+func TestEngine(t *testing.T) {
+	e := startEngine(t)
+	ours := newStore(t)
+	img := build(t, ours, "demo/app:v1")
+	archive := save(t, ours, (*image.Store).Save, "demo/app:v1")
+
+	e.docker(bytes.NewReader(archive), "load")
+	id := strings.TrimSpace(string(e.docker(nil, "image", "inspect", "-f", "{{.Id}}", "demo/app:v1")))
+	if id != img.ImageID.String() {
+		t.Fatalf("Docker loaded our archive as %s; want %s", id, img.ImageID)
+	}
+	theirs := e.docker(nil, "save", "demo/app:v1")
+	if diff := cmp.Diff(archiveFiles(t, theirs), archiveFiles(t, archive)); diff != "" {
+		t.Errorf("docker save and our Save differ (-docker +ours):\n%s", diff)
+	}
+	again := newStore(t)
+	loaded := must2(again.Load(bytes.NewReader(theirs)))(t)
+	if loaded[0].Image.ImageID != img.ImageID {
+		t.Errorf("we loaded Docker's archive as %s; want %s", loaded[0].Image.ImageID, img.ImageID)
+	}
+	t.Run("Layout", func(t *testing.T) { compareStores(t, filepath.Join(e.dir, "data"), ours) })
+	t.Run("Container", func(t *testing.T) { e.compareContainer(t, ours, img) })
+	t.Run("Commit", func(t *testing.T) { e.loadTheirCommit(t) })
+}
+
+// archiveFiles maps names to contents; layers to their length.
+func archiveFiles(t *testing.T, data []byte) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	for tr := tar.NewReader(bytes.NewReader(data)); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content := must2(io.ReadAll(tr))(t)
+		files[h.Name] = strings.TrimSpace(string(content))
+		if strings.HasSuffix(h.Name, "layer.tar") {
+			files[h.Name] = fmt.Sprintf("%d bytes", len(content))
+		}
+	}
+}
+
+// compareStores compares image/overlay2 and the layers' folders. Random names
+// are put aside: cache ids become the chain id that points at them.
+func compareStores(t *testing.T, docker string, ours *image.Store) {
+	a, b := describeStore(t, docker), describeStore(t, ours.Root())
+	if diff := cmp.Diff(a, b); diff != "" {
+		t.Errorf("the stores differ (-docker +ours):\n%s", diff)
+	}
+}
+
+// emptySegment is a last line that older versions of tar-split write for nothing.
+var emptySegment = regexp.MustCompile(`\{"type":2,"payload":"","position":\d+\}\n$`)
+
+func describeStore(t *testing.T, root string) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	base := filepath.Join(root, "image/overlay2")
+	chainOf := make(map[string]string) // cache id -> chain id
+	caches, _ := filepath.Glob(base + "/layerdb/sha256/*/cache-id")
+	for _, c := range caches {
+		id := string(must2(os.ReadFile(c))(t))
+		chainOf[id] = filepath.Base(filepath.Dir(c))[:12]
+	}
+	filepath.WalkDir(base, func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(base, path)
+		if err != nil || d.IsDir() || strings.Contains(rel, "lastUpdated") {
+			return err
+		}
+		content := must2(os.ReadFile(path))(t)
+		switch filepath.Base(path) {
+		case "cache-id":
+			content = []byte("a cache id")
+		case "tar-split.json.gz":
+			content = must2(io.ReadAll(must2(gzip.NewReader(bytes.NewReader(content)))(t)))(t)
+			content = emptySegment.ReplaceAll(content, nil)
+		}
+		found[rel] = string(content)
+		return nil
+	})
+	for id, chain := range chainOf {
+		describeLayer(t, filepath.Join(root, "overlay2"), id, chain, found)
+	}
+	return found
+}
+
+// describeLayer lists one overlay2 folder: names, modes, and how many layers
+// lower names.
+func describeLayer(t *testing.T, home, id, chain string, found map[string]string) {
+	t.Helper()
+	dir := filepath.Join(home, id)
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, path)
+		if rel == "work/work" {
+			return nil // overlayfs makes it when the layer is mounted writable
+		}
+		fi, _ := d.Info()
+		st := fi.Sys().(*syscall.Stat_t)
+		found["overlay2 "+chain+" "+rel] = fmt.Sprintf("%v %d:%d rdev %d", fi.Mode(), st.Uid, st.Gid, st.Rdev)
+		return nil
+	})
+	link := string(must2(os.ReadFile(dir + "/link"))(t))
+	target := must2(os.Readlink(filepath.Join(home, "l", link)))(t)
+	found["overlay2 "+chain+" link"] = fmt.Sprintf("%d characters, to its diff: %v", len(link), target == "../"+id+"/diff")
+	lower, _ := os.ReadFile(dir + "/lower")
+	found["overlay2 "+chain+" lower names"] = fmt.Sprint(strings.Count(string(lower), "l/"))
+}
+
+// compareContainer lets both make a container that is never started, and
+// compares the init layers and layerdb/mounts.
+func (e *engine) compareContainer(t *testing.T, s *image.Store, img *image.Image) {
+	id := strings.TrimSpace(string(e.docker(nil, "create", "demo/app:v1")))
+	must2(s.CreateRoot(id, img, noSize))(t)
+	defer func() {
+		if err := s.RemoveRoot(id); err != nil {
+			t.Error(err)
+		}
+	}()
+	var sides []map[string]string
+	for _, root := range []string{filepath.Join(e.dir, "data"), s.Root()} {
+		mounts := filepath.Join(root, "image/overlay2/layerdb/mounts", id)
+		side := make(map[string]string)
+		mount := string(must2(os.ReadFile(mounts + "/mount-id"))(t))
+		initID := string(must2(os.ReadFile(mounts + "/init-id"))(t))
+		side["parent"] = string(must2(os.ReadFile(mounts + "/parent"))(t))
+		side["init-id"] = strings.Replace(initID, mount, "<mount-id>", 1)
+		describeLayer(t, filepath.Join(root, "overlay2"), initID, "init", side)
+		describeLayer(t, filepath.Join(root, "overlay2"), mount, "container", side)
+		sides = append(sides, side)
+	}
+	if diff := cmp.Diff(sides[0], sides[1]); diff != "" {
+		t.Errorf("the containers' layers differ (-docker +ours):\n%s", diff)
+	}
+	e.docker(nil, "rm", id)
+}
+
+// loadTheirCommit takes in an image whose layers Docker made: an import, and a
+// commit of a container with copied files in it.
+func (e *engine) loadTheirCommit(t *testing.T) {
+	id := strings.TrimSpace(string(e.docker(nil, "create", "demo/app:v1")))
+	e.docker(bytes.NewReader(tarOf(t, "etc/added")), "cp", "-", id+":/")
+	want := strings.TrimSpace(string(e.docker(nil, "commit", "-m", "from docker", id, "theirs:v2")))
+	s := newStore(t)
+	loaded := must2(s.Load(bytes.NewReader(e.docker(nil, "save", "theirs:v2"))))(t)
+	if got := loaded[0].Image.ImageID.String(); got != want {
+		t.Errorf("Docker's commit was loaded as %s; want %s", got, want)
+	}
+	steps := must2(s.Steps(loaded[0].Image))(t)
+	if len(steps) != 5 || steps[0].Comment != "from docker" {
+		t.Errorf("Steps of Docker's commit = %+v; want 5, the newest with the comment", steps)
+	}
+	back := save(t, s, (*image.Store).Save, "theirs:v2")
+	if diff := cmp.Diff(archiveFiles(t, e.docker(nil, "save", "theirs:v2")), archiveFiles(t, back)); diff != "" {
+		t.Errorf("docker save and our Save of Docker's image differ (-docker +ours):\n%s", diff)
+	}
+	e.docker(nil, "rm", id)
+}
+
+func tarOf(t *testing.T, name string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := image.WriteFiles(&b, []image.File{{Name: name, Mode: 0o644, Data: []byte(name)}}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestLayoutTools lets skopeo and umoci read our OCI layout.
+func TestLayoutTools(t *testing.T) {
+	s := newStore(t)
+	img := build(t, s, "demo/app:v1")
+	dir := contract.TempDir(t)
+	archive := filepath.Join(dir, "layout.tar")
+	overwrite(t, archive, string(save(t, s, (*image.Store).SaveLayout, "demo/app:v1")))
+	layout := filepath.Join(dir, "layout")
+	os.Mkdir(layout, 0o755)
+	contract.Command(t, "tar", "-C", layout, "-xf", archive)
+	t.Run("skopeo", func(t *testing.T) {
+		_, err := exec.LookPath("skopeo")
+		contract.Need(t, err == nil, "skopeo (package skopeo)")
+		out := contract.Command(t, "skopeo", "inspect", "--raw", "--config", "oci:"+layout+":v1")
+		if strings.TrimSpace(out) != string(img.Raw) {
+			t.Errorf("skopeo reads the configuration %s; want %s", out, img.Raw)
+		}
+		// And back: what skopeo writes loads here.
+		contract.Command(t, "skopeo", "copy", "-q", "--insecure-policy", "oci:"+layout+":v1", "docker-archive:"+dir+"/theirs.tar:copied/app:v2")
+		f := must2(os.Open(dir + "/theirs.tar"))(t)
+		defer f.Close()
+		loaded := must2(newStore(t).Load(f))(t)
+		if loaded[0].Image.ImageID != img.ImageID || loaded[0].Names[0].Name() != "copied/app:v2" {
+			t.Errorf("skopeo's archive loads as %v; want image %s named copied/app:v2", loaded, img.ImageID)
+		}
+	})
+	t.Run("umoci", func(t *testing.T) {
+		_, err := exec.LookPath("umoci")
+		contract.Need(t, err == nil, "umoci (package umoci)")
+		contract.Command(t, "umoci", "unpack", "--image", layout+":v1", dir+"/bundle")
+		got, _ := os.ReadDir(dir + "/bundle/rootfs/etc")
+		var names []string
+		for _, e := range got {
+			names = append(names, e.Name())
+		}
+		if !slices.Equal(names, []string{"issue"}) {
+			t.Errorf("umoci unpacks etc with %v; want issue alone", names)
+		}
+	})
+}
