@@ -41,7 +41,7 @@ type Case struct {
 	// a driver whose List says all.
 	Residue func(home string) ([]string, error)
 	// Lacks names what this file system cannot keep, with the reason: "xattr",
-	// "device", "large-id", "nanoseconds".
+	// "device", "owner" (all ids but our own), "large-id", "nanoseconds".
 	Lacks map[string]string
 	// Slow shortens what repeats.
 	Slow bool
@@ -65,6 +65,11 @@ func Run(t *testing.T, c Case) {
 	t.Run("Deep", c.deep)
 	t.Run("Crash", c.crash)
 }
+
+// RunLimit runs the size limit's part alone, for file systems that are made for
+// it. There a limit that is not supported is a failure of the machine's promise,
+// which the caller has looked at.
+func RunLimit(t *testing.T, c Case) { t.Run("Limit", c.limit) }
 
 // open opens the driver on a new home and checks at the end that nothing stays.
 func (c Case) open(t *testing.T) (unionfs.Driver, string) {

@@ -62,6 +62,9 @@ func (s *scribe) remove(name string)                 { s.try(os.RemoveAll(s.at(n
 func (s *scribe) rename(from, to string)             { s.try(os.Rename(s.at(from), s.at(to))) }
 
 func (s *scribe) own(name string, uid, gid int) {
+	if s.lacks["owner"] != "" {
+		return
+	}
 	if s.lacks["large-id"] != "" {
 		gid %= 1 << 31
 	}
