@@ -21,8 +21,6 @@ func openDriver(home string) (unionfs.Driver, error) {
 	return overlay2.Open(home, overlay2.Options{Parameters: "/sys/module/overlay/parameters"})
 }
 
-func TestMain(m *testing.M) { contract.Main(m, openDriver) }
-
 var epoch = time.Unix(1_700_000_000, 0)
 
 // newStore opens a store in a folder of its own.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/overlay2"
@@ -129,4 +128,3 @@ func TestSizeLimit(t *testing.T) {
 		})
 	}
 }
-

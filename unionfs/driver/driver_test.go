@@ -1,0 +1,28 @@
+package driver_test
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"cutaway/unionfs/contract"
+	"cutaway/unionfs/driver"
+)
+
+// TestOpen: every driver opens, or says why not; none panics, and an error comes
+// with a nil Driver.
+func TestOpen(t *testing.T) {
+	contract.Need(t, os.Geteuid() == 0, "root")
+	root := contract.TempDir(t)
+	for _, name := range append(driver.Names(), "floppy") {
+		d, err := driver.Open(root, name, driver.Options{})
+		switch {
+		case err == nil && d.Name() != name:
+			t.Errorf("Open(%s) gave the driver %s", name, d.Name())
+		case err != nil && d != nil:
+			t.Errorf("Open(%s) = %v with an error; want nil", name, d)
+		case err != nil && name != "floppy" && !errors.Is(err, errors.ErrUnsupported):
+			t.Errorf("Open(%s): %v; want it to be named unsupported", name, err)
+		}
+	}
+}
