@@ -177,18 +177,17 @@ func (w *writeSet) unpack(plain io.Reader, limits layertar.Limits) (layertar.Res
 	if err != nil {
 		return layertar.Result{}, err
 	}
-	split, err := asm.NewInputTarStream(plain, storage.NewJSONPacker(zip), storage.NewDiscardFilePutter())
+	split, done, err := asm.NewInputTarStreamWithDone(plain, storage.NewJSONPacker(zip), storage.NewDiscardFilePutter())
 	if err != nil {
 		return layertar.Result{}, err
 	}
 	res, err := w.store.Driver.Apply(w.cacheID, split, limits)
 	if err != nil {
-		// tar-split's goroutine waits for a reader of its pipe; take what is
-		// left, so that it ends and the tar is not used any more.
-		io.Copy(io.Discard, split)
+		split.Close()
+		<-done // until then the tar is still being read
 		return res, err
 	}
-	return res, errors.Join(zip.Close(), f.Sync())
+	return res, errors.Join(<-done, zip.Close(), f.Sync())
 }
 
 // describe writes layerdb's files.

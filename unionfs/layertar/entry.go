@@ -68,7 +68,7 @@ func (a *applier) makeRoom(dir int, base string, typ byte) error {
 // create makes the entry, which does not exist any more, by its type.
 func (a *applier) create(dir int, name, base string, hdr *tar.Header, content io.Reader) error {
 	switch hdr.Typeflag {
-	case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse:
+	case tar.TypeReg, tar.TypeGNUSparse: // tar.Reader turns the old '\x00' into TypeReg
 		return a.file(dir, name, base, hdr, content)
 	case tar.TypeDir:
 		return a.folder(dir, name, base, hdr)
