@@ -13,14 +13,24 @@ import (
 type Mount struct {
 	Path    string // the root of the merged tree
 	release func() error
-	once    sync.Once
+	mu      sync.Mutex
+	done    bool
 }
 
-// Release gives the claim back; the last one takes the mount away. Safe twice.
+// Release gives the claim back; the last one takes the mount away. Once it
+// worked, calling it again does nothing. After an error the claim is still held,
+// so that a later Release can take the mount away.
 func (m *Mount) Release() error {
-	var err error
-	m.once.Do(func() { err = m.release() })
-	return err
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.done {
+		return nil
+	}
+	if err := m.release(); err != nil {
+		return err
+	}
+	m.done = true
+	return nil
 }
 
 // Claims counts who holds which mount point, so that two users of one layer

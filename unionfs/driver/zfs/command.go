@@ -27,7 +27,12 @@ func run(args ...string) (string, error) {
 	return "", &commandError{args: args, text: text, err: err}
 }
 
-var errNotMounted = errors.New("not mounted")
+// What zfs says beyond what an errno can: errBusy passes by itself, "has
+// dependent clones" does not.
+var (
+	errNotMounted = errors.New("not mounted")
+	errBusy       = errors.New("dataset is busy")
+)
 
 type commandError struct {
 	args []string
@@ -50,6 +55,8 @@ func (e *commandError) Is(target error) bool {
 		return strings.Contains(e.text, "not currently mounted")
 	case fs.ErrExist:
 		return strings.Contains(e.text, "already exists")
+	case errBusy:
+		return strings.Contains(e.text, "is busy")
 	case unix.EBUSY:
 		return strings.Contains(e.text, "is busy") || strings.Contains(e.text, "has dependent clones")
 	}

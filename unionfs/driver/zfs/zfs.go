@@ -118,7 +118,8 @@ func (d *Driver) Remove(id string) error {
 	if there, err := unionfs.IsMountPoint(d.mountPoint(id)); err == nil && there || d.claims.Held(d.mountPoint(id)) {
 		return fmt.Errorf("remove layer %s: %s is mounted: %w", id, d.mountPoint(id), unix.EBUSY)
 	}
-	if _, err := run("destroy", "-r", d.name(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := whileBusy("destroy", "-r", d.name(id))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	if err := os.Remove(d.mountPoint(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -184,12 +185,15 @@ func (d *Driver) Mount(id string, _ unionfs.MountOptions) (*unionfs.Mount, error
 	return d.claims.Claim(target, target, mount, unmount)
 }
 
-// mount waits while the dataset is busy: zfs-fuse answers an unmount before it
-// has let the dataset go.
-func (d *Driver) mount(id string) error {
+// mount mounts the dataset at its mount point.
+func (d *Driver) mount(id string) error { return whileBusy("mount", d.name(id)) }
+
+// whileBusy tries for a second while the dataset is busy: zfs-fuse answers an
+// unmount before it has let the dataset go.
+func whileBusy(args ...string) error {
 	var err error
 	for range 50 {
-		if _, err = run("mount", d.name(id)); !errors.Is(err, unix.EBUSY) {
+		if _, err = run(args...); !errors.Is(err, errBusy) {
 			return err
 		}
 		time.Sleep(20 * time.Millisecond)
