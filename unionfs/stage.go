@@ -76,8 +76,10 @@ func (s *Stage) Discard() error {
 }
 
 // RemoveDir takes <home>/<id> away: renamed first, so that a reader never meets
-// half a layer. An absent folder is no error.
-func RemoveDir(home, id string) error {
+// half a layer. before is as for Sweep: it must see the folder while it is whole,
+// for a process that is killed amid the removal leaves no more than a part of
+// it. An absent folder is no error.
+func RemoveDir(home, id string, before func(dir string) error) error {
 	if err := CheckID(id); err != nil {
 		return err
 	}
@@ -87,15 +89,15 @@ func RemoveDir(home, id string) error {
 		return nil
 	}
 	// What an interrupted removal of an earlier layer of this name left.
-	if err := os.RemoveAll(gone); err != nil {
-		return fmt.Errorf("remove layer %s: %w", id, err)
+	if err := sweepDir(gone, before); err != nil {
+		return err
 	}
 	if err := os.Rename(dir, gone); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
-	return os.RemoveAll(gone)
+	return sweepDir(gone, before)
 }
 
 // Sweep takes away what dead processes left half made or half removed in home.
@@ -129,11 +131,11 @@ func Sweep(home string, before func(dir string) error) ([]string, error) {
 func sweepDir(dir string, before func(string) error) error {
 	if before != nil {
 		if err := before(dir); err != nil {
-			return fmt.Errorf("sweep %s: %w", dir, err)
+			return fmt.Errorf("remove %s: %w", dir, err)
 		}
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("sweep %s: %w", dir, err)
+		return fmt.Errorf("remove %s: %w", dir, err)
 	}
 	return nil
 }

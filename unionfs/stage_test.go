@@ -56,7 +56,7 @@ func TestStage(t *testing.T) {
 		t.Errorf("ListDir = %v, %v; want [a]", ids, err)
 	}
 	for range 2 { // absent is as good as removed
-		if err := unionfs.RemoveDir(home, "a"); err != nil {
+		if err := unionfs.RemoveDir(home, "a", nil); err != nil {
 			t.Error(err)
 		}
 	}

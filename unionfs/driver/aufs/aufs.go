@@ -164,7 +164,7 @@ func (d *Driver) Remove(id string) error {
 	if there, err := unionfs.IsMountPoint(d.mnt(id)); err == nil && there || d.claims.Held(d.mnt(id)) {
 		return fmt.Errorf("remove layer %s: %s is mounted: %w", id, d.mnt(id), unix.EBUSY)
 	}
-	if err := unionfs.RemoveDir(d.dir("diff"), id); err != nil {
+	if err := unionfs.RemoveDir(d.dir("diff"), id, nil); err != nil {
 		return err
 	}
 	for _, rest := range []string{d.layerFile(id), d.mnt(id)} {

@@ -91,21 +91,7 @@ func (d *Driver) Remove(id string) error {
 	if there, err := unionfs.IsMountPoint(merged); err == nil && there || d.claims.Held(merged) {
 		return fmt.Errorf("remove layer %s: %s is mounted: %w", id, merged, unix.EBUSY)
 	}
-	// The folder's name first: from then on the layer is gone for everybody,
-	// and Sweep finds the short name in what is left.
-	gone := d.path(id)
-	short, _ := os.ReadFile(filepath.Join(gone, "link"))
-	if err := unionfs.RemoveDir(d.home, id); err != nil {
-		return err
-	}
-	if len(short) != shortLen {
-		return nil
-	}
-	err := os.Remove(filepath.Join(d.home, "l", string(short)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return unionfs.RemoveDir(d.home, id, d.unlink)
 }
 
 // Mount merges the layer's stack at <id>/merged.

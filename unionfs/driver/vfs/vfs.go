@@ -81,7 +81,7 @@ func (d *Driver) fill(dir, parent string, opts unionfs.CreateOptions) error {
 }
 
 // Remove deletes the copy.
-func (d *Driver) Remove(id string) error { return unionfs.RemoveDir(d.dirs, id) }
+func (d *Driver) Remove(id string) error { return unionfs.RemoveDir(d.dirs, id, nil) }
 
 // Exists says whether the copy is there under its final name.
 func (d *Driver) Exists(id string) bool {
