@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
@@ -21,13 +20,9 @@ func Relay(ctx context.Context, labs []bench.Lab, probes func(context.Context, b
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	input := json.NewDecoder(bufio.NewReader(in))
-	var req Request
-	if err := input.Decode(&req); err != nil {
-		return fmt.Errorf("read the request: %w", err)
-	}
-	lab, ok := find(labs, req.Lab)
-	if !ok {
-		return fmt.Errorf("unknown lab %q", req.Lab)
+	req, lab, err := readRequest(input, labs)
+	if err != nil {
+		return err
 	}
 	exe, err := os.Executable()
 	if err != nil {

@@ -21,26 +21,27 @@ func Work(ctx context.Context, labs []bench.Lab, in io.Reader, out io.Writer) er
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	input := json.NewDecoder(bufio.NewReader(in))
-	var req Request
-	if err := input.Decode(&req); err != nil {
-		return fmt.Errorf("read the request: %w", err)
-	}
-	lab, ok := find(labs, req.Lab)
-	if !ok {
-		return fmt.Errorf("unknown lab %q", req.Lab)
+	req, lab, err := readRequest(input, labs)
+	if err != nil {
+		return err
 	}
 	w := &worker{lab: lab, req: req, out: out, replies: make(chan Reply)}
 	go w.listen(ctx, input, cancel)
 	return w.perform(ctx)
 }
 
-func find(labs []bench.Lab, id string) (bench.Lab, bool) {
+// readRequest reads the first line and finds the lab that it asks for.
+func readRequest(input *json.Decoder, labs []bench.Lab) (Request, bench.Lab, error) {
+	var req Request
+	if err := input.Decode(&req); err != nil {
+		return req, bench.Lab{}, fmt.Errorf("read the request: %w", err)
+	}
 	for _, l := range labs {
-		if l.ID == id {
-			return l, true
+		if l.ID == req.Lab {
+			return req, l, nil
 		}
 	}
-	return bench.Lab{}, false
+	return req, bench.Lab{}, fmt.Errorf("unknown lab %q", req.Lab)
 }
 
 type worker struct {
