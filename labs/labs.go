@@ -16,6 +16,7 @@ import (
 func All() []bench.Lab {
 	return []bench.Lab{
 		groundLab(),
+		mountLab(),
 		utsLab(),
 		groupsLab(),
 	}
