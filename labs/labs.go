@@ -17,6 +17,7 @@ func All() []bench.Lab {
 	return []bench.Lab{
 		groundLab(),
 		mountLab(),
+		pidLab(),
 		utsLab(),
 		groupsLab(),
 	}
