@@ -19,6 +19,7 @@ func All() []bench.Lab {
 		mountLab(),
 		pidLab(),
 		utsLab(),
+		ipcLab(),
 		groupsLab(),
 	}
 }
