@@ -20,6 +20,7 @@ func All() []bench.Lab {
 		pidLab(),
 		utsLab(),
 		ipcLab(),
+		userLab(),
 		groupsLab(),
 	}
 }
