@@ -16,7 +16,11 @@ import (
 func All() []bench.Lab {
 	return []bench.Lab{
 		groundLab(),
+		mountLab(),
+		pidLab(),
 		utsLab(),
+		ipcLab(),
+		userLab(),
 		groupsLab(),
 	}
 }

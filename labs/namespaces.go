@@ -67,3 +67,10 @@ func pidOr(pid int) string {
 func waitUntilUnshared(kind string) string {
 	return "until [ $(readlink /proc/$(cat inner.pid)/ns/" + kind + ") != $(readlink /proc/self/ns/" + kind + ") ]; do sleep 0.01; done"
 }
+
+// waitUntilRuns is a shell line that waits until a background process has
+// become the program: unshare(1) and its like have done their work by then. It
+// also ends when the process has, which the step's claims then tell.
+func waitUntilRuns(name, program string) string {
+	return "while kill -0 $(cat " + name + ".pid) && [ \"$(cat /proc/$(cat " + name + ".pid)/comm)\" != " + program + " ]; do sleep 0.01; done"
+}
