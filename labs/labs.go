@@ -18,6 +18,10 @@ func All() []bench.Lab {
 		groundLab(),
 		utsLab(),
 		groupsLab(),
+		cpuLab(),
+		memoryLab(),
+		shareLab(),
+		limitsLab(),
 	}
 }
 
