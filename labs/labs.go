@@ -22,6 +22,10 @@ func All() []bench.Lab {
 		ipcLab(),
 		userLab(),
 		groupsLab(),
+		cpuLab(),
+		memoryLab(),
+		shareLab(),
+		limitsLab(),
 	}
 }
 

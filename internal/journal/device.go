@@ -18,8 +18,11 @@ func detachLoop(device, backing string) error {
 	if err != nil {
 		return err // not attached: fs.ErrNotExist, which is success
 	}
-	// The kernel marks a file that was unlinked meanwhile.
-	if strings.TrimSuffix(strings.TrimSpace(string(now)), " (deleted)") != backing {
+	// The kernel marks a file that was unlinked meanwhile, and forgets the
+	// folders above it when the mount namespace of the lab is gone. So the name
+	// alone is compared: a backing file's name carries its run.
+	file := strings.TrimSuffix(strings.TrimSpace(string(now)), " (deleted)")
+	if filepath.Base(file) != filepath.Base(backing) {
 		return nil
 	}
 	f, err := os.OpenFile(device, os.O_RDWR, 0)

@@ -163,6 +163,7 @@ func sweep(token string) error {
 			return nil
 		}
 		for _, p := range found {
+			thaw(p.Pid)
 			if err := p.Kill(); err != nil {
 				return err
 			}

@@ -71,6 +71,7 @@ func (c Config) Validate() error {
 const guestMark = "cutaway_guest"
 
 // commandLine is the kernel's. What each word spares a guest under TCG was measured.
+// acpi=off would spare 0.3 s more, but without ACPI tables the kernel finds one processor only.
 func (c Config) commandLine() string {
 	words := []string{
 		"console=ttyS0", "quiet", "8250.nr_uarts=1",
@@ -80,7 +81,6 @@ func (c Config) commandLine() string {
 		"mitigations=off",   // the guest runs what its owner could run outside
 		"tsc=reliable", "no_timer_check",
 		"random.trust_cpu=on",
-		"acpi=off", // 0.3 s of interpreting tables; nothing here needs them
 	}
 	if c.ScratchMB > 0 {
 		words = append(words, "cutaway_modules=virtio_blk")

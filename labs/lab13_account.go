@@ -1,0 +1,125 @@
+package labs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"cutaway/cgroupdemo"
+	"cutaway/internal/evidence"
+	"cutaway/labs/bench"
+)
+
+var billGroup = labGroup{name: "bill", controllers: []cgroupdemo.Controller{cgroupdemo.CPUAcct, cgroupdemo.Memory, cgroupdemo.PIDs}}
+
+// takenBytes is what the program of the account step takes and keeps.
+const takenBytes = 32 << 20
+
+func accountStep() bench.Step {
+	return bench.Step{
+		Name: "account", Reproduces: []string{"cg-account"},
+		Intend: billGroup.intend,
+		Do:     workAndSay,
+		ByHand: bench.ByHand{
+			Lines: accountLines,
+			Tools: append([]bench.Tool{bench.Mkdir, bench.Sleep, bench.Cat, {Program: "grep", Package: "grep"}}, eatTools...),
+		},
+		Look: []bench.View{{Title: "the group's bill and the program's own words", Columns: []string{"the bill", "the program says"}, Read: readBill}},
+		Expect: []evidence.Expectation{
+			near("the group was charged the CPU time that the program says it used", "CPU time, ms", 0.8, 1.6, 200),
+			near("it was charged the memory that the program says it took", "memory, anonymous, MiB", 0.9, 1.6, 8),
+			near("it lists the processes that the program says there are", "processes", 1, 1, 0),
+			evidence.Custom("most of the CPU time was spent in the program itself, the rest in the kernel for it", []string{"of it user, ms", "of it system, ms"},
+				func(o evidence.Observed) evidence.Verdict {
+					user, okU := evidence.Number(o.After.Value("of it user, ms"))
+					system, okS := evidence.Number(o.After.Value("of it system, ms"))
+					return evidence.Judged(okU && okS && user > system, "more user than system time", fmt.Sprintf("%g and %g ms", user, system))
+				}),
+		},
+	}
+}
+
+// near claims that the bill is close to what the program says. The bill may be
+// larger: starting up and answering costs as well.
+func near(claim, fact string, lo, hi, slack float64) evidence.Expectation {
+	return evidence.Custom(claim, []string{fact}, func(o evidence.Observed) evidence.Verdict {
+		bill, okB := evidence.Number(o.After.Column(fact, 0))
+		said, okS := evidence.Number(o.After.Column(fact, 1))
+		ok := okB && okS && said > 0 && bill >= said*lo && bill <= said*hi+slack
+		return evidence.Judged(ok, fmt.Sprintf("%s from %g to %g", fact, said*lo, said*hi+slack), o.After.Column(fact, 0))
+	})
+}
+
+// workAndSay has a process compute, take memory and say what it did.
+func workAndSay(ctx context.Context, b *bench.Bench) error {
+	if err := billGroup.create(ctx, b); err != nil {
+		return err
+	}
+	h, err := billGroup.start(ctx, b, "worker")
+	if err != nil {
+		return err
+	}
+	var burned cgroupdemo.Burned
+	if err := h.Call(ctx, cgroupdemo.RequestBurn, cgroupdemo.BurnArgs{Threads: 1, For: 400 * time.Millisecond}, &burned); err != nil {
+		return err
+	}
+	work(h, cgroupdemo.RequestAllocate, cgroupdemo.AllocateArgs{Bytes: takenBytes, Hold: long})
+	g, _, err := billGroup.open(b)
+	if err != nil {
+		return err
+	}
+	said := fmt.Sprintf("cpu_ms %d\nmemory_mib %d\nprocesses 1\n", (burned.User + burned.System).Milliseconds(), takenBytes>>20)
+	return errors.Join(os.WriteFile(b.Path("worker.said"), []byte(said), 0o644),
+		waitFor(ctx, "the memory is taken", func() bool { return g.Memory().Anon.Value >= takenBytes }))
+}
+
+// accountLines: the shell computes, looks up its own CPU time in ticks of 10
+// ms, and has tail(1) keep the memory.
+func accountLines(b *bench.Bench) []string {
+	program := fmt.Sprintf("i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; set -- $(cat /proc/$$/stat); "+
+		"{ echo cpu_ms $(((${14}+${15})*10)); echo memory_mib %d; echo processes 3; } > worker.said; "+
+		"{ head -c %d /dev/zero; exec sleep 1000; } | tail > /dev/null", takenBytes>>20, takenBytes)
+	return append(billGroup.createLines(b), billGroup.inGroup(b, program)+" & echo $! > worker.pid",
+		"until grep -qE '^(total_rss|anon) [0-9]{8,}' "+billGroup.dirOf(b, cgroupdemo.Memory)+"/memory.stat && grep -q processes worker.said; do sleep 0.05; done",
+		"sleep 0.3", "cat worker.said")
+}
+
+// readBill puts the group's accounts beside what the program wrote down.
+func readBill(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+	g, _, err := billGroup.open(b)
+	if err != nil {
+		return nil, err
+	}
+	said := map[string]string{}
+	text, err := os.ReadFile(b.Path("worker.said"))
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			said[key] = value
+		}
+	}
+	pids, err := g.Processes()
+	if err != nil {
+		return nil, err
+	}
+	cpu, memory := g.CPU(), g.Memory()
+	row := func(name, from string, bill int64, says string) evidence.Fact {
+		return evidence.F(name, from, fmt.Sprint(bill), says)
+	}
+	const silent = "nothing"
+	return []evidence.Fact{
+		row("CPU time, ms", cpu.Total.Path, cpu.Total.Value.Milliseconds(), said["cpu_ms"]),
+		row("of it user, ms", cpu.User.Path, cpu.User.Value.Milliseconds(), silent),
+		row("of it system, ms", cpu.System.Path, cpu.System.Value.Milliseconds(), silent),
+		row("memory, anonymous, MiB", memory.Anon.Path, int64(memory.Anon.Value>>20), said["memory_mib"]),
+		row("memory, file pages, MiB", memory.File.Path, int64(memory.File.Value>>20), silent),
+		row("memory, the kernel's own, KiB", memory.Kernel.Path, int64(memory.Kernel.Value>>10), silent),
+		row("processes", g.Places[0].Dir+"/cgroup.procs", int64(len(pids)), said["processes"]),
+		row("tasks (threads too)", g.PIDs().Current.Path, int64(g.PIDs().Current.Value), silent),
+	}, nil
+}

@@ -1,0 +1,251 @@
+package labs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cutaway/cgroupdemo"
+	"cutaway/internal/evidence"
+	"cutaway/internal/inside"
+	"cutaway/internal/journal"
+	"cutaway/labs/bench"
+)
+
+const (
+	diskBytes = 64 << 20
+	// diskRate is the limit: so low that every disk there is would be faster.
+	diskRate = 4 << 20
+)
+
+func diskStep() bench.Step {
+	return bench.Step{
+		Name: "disk", Needs: needs("loop"),
+		Intend: intendDisk,
+		Do:     attachDisk,
+		ByHand: bench.ByHand{
+			Lines: func(b *bench.Bench) []string {
+				return []string{
+					fmt.Sprintf("truncate -s %d %s", diskBytes, diskFile(b)),
+					"losetup " + diskDevice(b) + " " + diskFile(b),
+				}
+			},
+			Tools: []bench.Tool{bench.Truncate, bench.Losetup},
+		},
+		Look: []bench.View{{Title: "a block device made of a file", Read: readDisk}},
+		Expect: []evidence.Expectation{
+			evidence.Becomes("the loop device stands on our file", "backing file", evidence.Contains("cutaway-disk-")),
+			evidence.Becomes("it is as large as the file", "size, bytes", evidence.Equals(fmt.Sprint(diskBytes))),
+		},
+	}
+}
+
+// diskFile is in the scratch folder. Its name carries the run, so that the
+// undo knows the device again.
+func diskFile(b *bench.Bench) string { return "cutaway-disk-" + b.RunID() + ".img" }
+
+// diskDevice is the device that was free when the step was announced.
+func diskDevice(b *bench.Bench) string {
+	if path := bench.Get[string](b, "disk"); path != "" {
+		return path
+	}
+	return "/dev/loop0"
+}
+
+// intendDisk asks the kernel for a free number (ioctl LOOP_CTL_GET_FREE, loop(4)).
+func intendDisk(b *bench.Bench) ([]journal.Undo, error) {
+	control, err := os.Open("/dev/loop-control")
+	if err != nil {
+		return nil, err
+	}
+	defer control.Close()
+	n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+	if err != nil {
+		return nil, fmt.Errorf("ioctl(LOOP_CTL_GET_FREE): %w", err)
+	}
+	path := fmt.Sprintf("/dev/loop%d", n)
+	b.Set("disk", path)
+	return []journal.Undo{{Kind: journal.DetachLoop, Path: path, Backing: b.Path(diskFile(b))}}, nil
+}
+
+// attachDisk makes the file and puts the loop device over it. The number may
+// have been taken in the meantime: then another one is asked for, on record.
+func attachDisk(_ context.Context, b *bench.Bench) error {
+	file, err := os.OpenFile(diskFile(b), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := file.Truncate(diskBytes); err != nil {
+		return err
+	}
+	for range 20 {
+		err = configureLoop(diskDevice(b), file)
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		undos, err := intendDisk(b)
+		if err != nil {
+			return err
+		}
+		if err := b.Intend(undos[0]); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// configureLoop is ioctl LOOP_CONFIGURE, loop(4): one call for the file and
+// all settings (Linux 5.8).
+func configureLoop(device string, file *os.File) error {
+	dev, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	config := unix.LoopConfig{Fd: uint32(file.Fd())}
+	copy(config.Info.File_name[:], file.Name())
+	if err := unix.IoctlLoopConfigure(int(dev.Fd()), &config); err != nil {
+		return fmt.Errorf("ioctl(%s, LOOP_CONFIGURE, %s): %w", device, file.Name(), err)
+	}
+	return nil
+}
+
+func readDisk(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+	sys := "/sys/block/" + filepath.Base(diskDevice(b))
+	backing, err := os.ReadFile(sys + "/loop/backing_file")
+	if err != nil {
+		return nil, err
+	}
+	facts := []evidence.Fact{evidence.F("backing file", sys+"/loop/backing_file", strings.TrimSpace(string(backing)))}
+	var sectors int64
+	text, err := os.ReadFile(sys + "/size")
+	fmt.Sscan(string(text), &sectors)
+	return append(facts, evidence.F("size, bytes", sys+"/size, times 512", fmt.Sprint(sectors*512))), err
+}
+
+var writerGroup = labGroup{name: "writer", controllers: []cgroupdemo.Controller{cgroupdemo.IO}}
+
+// slowDisk limits writes to the loop device, by its numbers.
+func slowDisk(b *bench.Bench) (cgroupdemo.Spec, error) {
+	var stat unix.Stat_t
+	if err := unix.Stat(diskDevice(b), &stat); err != nil {
+		return cgroupdemo.Spec{}, fmt.Errorf("stat %s: %w", diskDevice(b), err)
+	}
+	device := specs.LinuxBlockIODevice{Major: int64(unix.Major(stat.Rdev)), Minor: int64(unix.Minor(stat.Rdev))}
+	return cgroupdemo.Spec{LinuxResources: specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{
+		ThrottleWriteBpsDevice: []specs.LinuxThrottleDevice{{LinuxBlockIODevice: device, Rate: diskRate}},
+	}}}, nil
+}
+
+func throttleStep() bench.Step {
+	return bench.Step{
+		Name: "throttle", Reproduces: []string{"cg-io"}, Needs: needs("loop"),
+		Intend: writerGroup.intend,
+		Do: func(ctx context.Context, b *bench.Bench) error {
+			if err := writerGroup.create(ctx, b); err != nil {
+				return err
+			}
+			return writerGroup.set(b, slowDisk)
+		},
+		ByHand: bench.ByHand{
+			Lines: func(b *bench.Bench) []string {
+				lines := append(writerGroup.createLines(b), writerGroup.setLines(b, slowDisk)...)
+				dd := "dd if=/dev/zero of=" + diskDevice(b) + " bs=64k count=32 oflag=direct"
+				return append(lines, dd, writerGroup.inGroup(b, dd))
+			},
+			Tools: []bench.Tool{bench.Mkdir, bench.DD},
+		},
+		Look: []bench.View{
+			writerGroup.settings(slowDisk),
+			{Title: "writes to the loop device, measured", Columns: []string{"in the group", "outside"}, Read: readWriting},
+			{Title: "the group's own account", Read: readWritten},
+		},
+		Expect: []evidence.Expectation{
+			evidence.Becomes("in the group, writes run at about the limit of 4 MiB a second", "write rate, MiB/s", evidence.Between(2, 5.6)),
+			evidence.Custom("outside, the same writes are at least three times as fast", []string{"write rate, MiB/s"}, func(o evidence.Observed) evidence.Verdict {
+				in, okI := evidence.Number(o.After.Column("write rate, MiB/s", 0))
+				out, okO := evidence.Number(o.After.Column("write rate, MiB/s", 1))
+				return evidence.Judged(okI && okO && in > 0 && out >= 3*in, "outside at least three times the rate inside", fmt.Sprintf("%g and %g MiB/s", out, in))
+			}),
+			evidence.Becomes("the group was charged what it wrote", "written by the group, MiB", evidence.AtLeast(1)),
+		},
+	}
+}
+
+// readWriting has a process write past the page cache, in the group and
+// outside, and reads from the device how much arrived.
+func readWriting(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+	in, err := writerGroup.enter(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	out, err := inside.Start(ctx, inside.Config{})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	limited, err := writeRate(ctx, b, in, 1200*time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	free, err := writeRate(ctx, b, out, 200*time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	return []evidence.Fact{evidence.F("write rate, MiB/s", deviceStat(b)+", over wall time", fmt.Sprintf("%.1f", limited), fmt.Sprintf("%.1f", free))}, nil
+}
+
+func deviceStat(b *bench.Bench) string {
+	return "/sys/block/" + filepath.Base(diskDevice(b)) + "/stat"
+}
+
+// writeRate is MiB a second, from the sectors that the device counts as
+// written: the seventh number of its stat (block/stat.rst).
+func writeRate(ctx context.Context, b *bench.Bench, h *inside.Helper, d time.Duration) (float64, error) {
+	before, err := sectorsWritten(deviceStat(b))
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	if err := h.Call(ctx, cgroupdemo.RequestWrite, cgroupdemo.WriteArgs{Path: diskDevice(b), Block: 64 << 10, For: d}, nil); err != nil {
+		return 0, err
+	}
+	wall := time.Since(begin).Seconds()
+	after, err := sectorsWritten(deviceStat(b))
+	return float64(after-before) * 512 / (1 << 20) / wall, err
+}
+
+func sectorsWritten(path string) (int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	var n [7]int64
+	if _, err := fmt.Sscan(string(text), &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6]); err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return n[6], nil
+}
+
+func readWritten(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+	g, _, err := writerGroup.open(b)
+	if err != nil {
+		return nil, err
+	}
+	account := g.IO()
+	var written uint64
+	for _, d := range account.Value {
+		written += d.WriteBytes
+	}
+	sum := cgroupdemo.Reading[uint64]{Value: written >> 20, Path: account.Path, Err: account.Err}
+	return []evidence.Fact{reading("written by the group, MiB", sum)}, nil
+}
