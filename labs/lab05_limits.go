@@ -98,18 +98,6 @@ func readRefusals(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) 
 	}, nil
 }
 
-// answer is the name of the errno, or what else was answered.
-func answer(err error) string {
-	var errno unix.Errno
-	switch {
-	case err == nil:
-		return "done"
-	case errors.As(err, &errno):
-		return unix.ErrnoName(errno)
-	}
-	return err.Error()
-}
-
 // ownerText names a user namespace. One above our own is not shown to us.
 func ownerText(inode uint64) string {
 	if inode == 0 {

@@ -39,7 +39,7 @@ func diskStep() bench.Step {
 			},
 			Tools: []bench.Tool{bench.Truncate, bench.Losetup},
 		},
-		Look: []bench.View{{Title: "a block device made of a file", Read: readDisk}},
+		Look: []bench.View{{Title: "a block device made of a file", Read: readLoopDisk}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the loop device stands on our file", "backing file", evidence.Contains("cutaway-disk-")),
 			evidence.Becomes("it is as large as the file", "size, bytes", evidence.Equals(fmt.Sprint(diskBytes))),
@@ -118,7 +118,8 @@ func configureLoop(device string, file *os.File) error {
 	return nil
 }
 
-func readDisk(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+// readLoopDisk asks the block layer what the device is made of.
+func readLoopDisk(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	sys := "/sys/block/" + filepath.Base(diskDevice(b))
 	backing, err := os.ReadFile(sys + "/loop/backing_file")
 	if err != nil {

@@ -2,13 +2,11 @@ package labs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -137,18 +135,6 @@ func forkAnswer(ctx context.Context, h *inside.Helper) string {
 		return unix.ErrnoName(made.Errno)
 	}
 	return "works"
-}
-
-// answer is an error of open(2) as its symbol.
-func answer(err error) string {
-	var errno syscall.Errno
-	switch {
-	case err == nil:
-		return "works"
-	case errors.As(err, &errno):
-		return unix.ErrnoName(errno)
-	}
-	return err.Error()
 }
 
 var (
