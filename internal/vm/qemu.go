@@ -111,8 +111,7 @@ func (c Config) arguments(accel string) []string {
 	}
 	if c.ScratchMB > 0 {
 		args = append(args,
-			"-add-fd", fmt.Sprintf("fd=%d,set=1", scratchFD),
-			"-drive", "file=/dev/fdset/1,if=none,id=scratch,format=raw,cache=unsafe,discard=unmap",
+			"-drive", fmt.Sprintf("file=/proc/self/fd/%d,if=none,id=scratch,format=raw,cache=unsafe,discard=unmap", scratchFD),
 			"-device", "virtio-blk-pci,drive=scratch")
 	}
 	return args
