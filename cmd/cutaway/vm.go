@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -27,7 +28,22 @@ func newVMCommand() *cobra.Command {
 	c := &cobra.Command{Use: "vm", Short: "Run commands and labs in a throwaway Linux guest (QEMU)"}
 	o.register(c.PersistentFlags())
 	c.AddCommand(newVMKernels(), newVMPrepare(&o), newVMRun(&o), newVMShell(&o), newVMCheck(&o))
+	for _, sub := range c.Commands() {
+		sub.RunE = failing(sub.RunE)
+	}
 	return c
+}
+
+// failing gives errors of a command that was well-formed their exit code.
+func failing(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := run(c, args)
+		var coded exitError
+		if err == nil || errors.As(err, &coded) {
+			return err
+		}
+		return exitError{code: exitFailed, err: err}
+	}
 }
 
 func newVMKernels() *cobra.Command {

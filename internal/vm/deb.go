@@ -45,6 +45,10 @@ func unpackData(name string, packed io.Reader, dir string, place func(string) st
 	for files := tar.NewReader(plain); ; {
 		h, err := files.Next()
 		if errors.Is(err, io.EOF) {
+			// To the very end: the checksum of the compressed stream is there.
+			if _, err := io.Copy(io.Discard, plain); err != nil {
+				return fmt.Errorf("deb package: %s: %w", name, noEOF(err))
+			}
 			return nil
 		}
 		if err != nil {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Progress is called now and then with how much is done; total is 0 when unknown.
@@ -25,6 +27,9 @@ func fetchDebian(ctx context.Context, cacheDir string, o offer, report Progress)
 	final := filepath.Join(kernelsDir(cacheDir), o.Name())
 	err := buildOnce(ctx, final, func(temp string) error {
 		if err := os.MkdirAll(temp, 0o755); err != nil {
+			return err
+		}
+		if err := checkSpace(temp, unpackedSize*o.Size); err != nil {
 			return err
 		}
 		deb, err := aptDownload(ctx, temp, o, report)
@@ -41,6 +46,23 @@ func fetchDebian(ctx context.Context, cacheDir string, o offer, report Progress)
 		return Kernel{}, err
 	}
 	return cachedKernel(cacheDir, o.Name()), nil
+}
+
+// unpackedSize is how much room a kernel package takes while it is prepared, in
+// sizes of its file: itself, its modules, the unpacked kernel.
+const unpackedSize = 7
+
+// checkSpace refuses to begin what the disk cannot hold: apt-get would only print
+// that, in words.
+func checkSpace(dir string, need int64) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return fmt.Errorf("statfs(%s): %w", dir, err)
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; free < need {
+		return fmt.Errorf("%s: %d MB needed, %d MB free: %w", dir, need>>20, free>>20, unix.ENOSPC)
+	}
+	return nil
 }
 
 // aptDownload runs apt-get in dir and compares what came with the package lists.

@@ -16,11 +16,11 @@
 //
 // The chapter reads in this order:
 //
-//   - a kernel:    kernel.go, debian.go, apt.go, deb.go, ar.go, image.go
+//   - a kernel:    kernel.go, prepare.go, debian.go, apt.go, deb.go, ar.go, image.go, cache.go
 //   - its modules: modinfo.go, modules.go
-//   - a userland:  programs.go, cpio.go, initramfs.go
-//   - a machine:   qemu.go, accel.go, console.go, machine.go, explain.go
-//   - the wire:    frame.go, link.go, window.go, run.go
+//   - a userland:  lists.go, programs.go, initramfs.go, rootfs.go, cpio.go, pack.go
+//   - a machine:   qemu.go, accel.go, process.go, console.go, machine.go, explain.go
+//   - the wire:    frame.go, window.go, link.go, message.go, run.go
 //   - the guest:   guest.go, setup.go, modprobe.go, reap.go, agent.go, task.go
 //
 // Words used here:

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,7 +53,7 @@ func runInit() error {
 	}
 	a := newAgent(port)
 	go a.children.Reap()
-	if err := a.Serve(); err != nil && err != io.EOF {
+	if err := a.Serve(); !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil // the host closed the line: nobody needs this guest any more

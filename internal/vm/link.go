@@ -57,8 +57,7 @@ func (l *link) Serve(handle func(frame)) error {
 			err = l.route(f, handle)
 		}
 		if err != nil {
-			l.Fail(err)
-			return err
+			return err // whoever serves knows why a line ends, and calls Fail
 		}
 	}
 }

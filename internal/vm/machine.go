@@ -81,7 +81,7 @@ func bootWith(ctx context.Context, qemu string, cfg Config, accel string, deadli
 	m := &Machine{Accel: accel, qemu: p, link: newLink(p.line), silence: cfg.Silence,
 		hello: make(chan hello, 1), failed: make(chan struct{})}
 	m.heard.Store(start.UnixNano())
-	go func() { _ = m.link.Serve(m.handle) }()
+	go m.serve()
 	go m.watch()
 	select {
 	case h := <-m.hello:
@@ -97,6 +97,20 @@ func bootWith(ctx context.Context, qemu string, cfg Config, accel string, deadli
 	}
 	p.Kill()
 	return nil, m.failure(what)
+}
+
+// causePatience is how long after the end of the line its cause may show: the console
+// and the end of QEMU are noticed by others.
+const causePatience = 2 * time.Second
+
+// serve reads the line to its end. Commands learn why it ended, not that it did.
+func (m *Machine) serve() {
+	err := m.link.Serve(m.handle)
+	select {
+	case <-m.failed:
+	case <-time.After(causePatience):
+		m.fail(fmt.Errorf("%w: the line to its agent ended: %w", ErrGone, err))
+	}
 }
 
 // watch finds out how a machine dies: the console shows a panic, or QEMU ends.

@@ -83,7 +83,7 @@ func (m *Machine) task(ctx context.Context, what string, c Command, r request) (
 		return -1, m.lost(what, s.outcome.Lost)
 	}
 	if err := errors.Join(<-outputs, <-outputs); err != nil {
-		return -1, m.lost(what, err)
+		return -1, fmt.Errorf("%s: pass its output on: %w", what, err)
 	}
 	if s.outcome.Failed != "" {
 		return -1, fmt.Errorf("%s: %s", what, s.outcome.Failed)
@@ -111,8 +111,8 @@ func (m *Machine) lost(what string, err error) error {
 	select {
 	case <-m.failed:
 		return m.failure(what)
-	default:
-		return explain(what, err)
+	case <-time.After(causePatience):
+		return explain(what, err) // a request that was too long
 	}
 }
 

@@ -127,7 +127,10 @@ func makeNodes(list, dev string) error {
 		path := filepath.Join(dev, node)
 		err := os.MkdirAll(filepath.Dir(path), 0o755)
 		if err == nil {
-			err = unix.Mknod(path, unix.S_IFCHR|nodeMode(node), int(unix.Mkdev(major, minor)))
+			err = unix.Mknod(path, unix.S_IFCHR, int(unix.Mkdev(major, minor)))
+		}
+		if err == nil {
+			err = os.Chmod(path, nodeMode(node)) // mknod would mind the umask
 		}
 		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("mknod(%s, S_IFCHR, %d:%d): %w", path, major, minor, err)
@@ -138,7 +141,7 @@ func makeNodes(list, dev string) error {
 
 // nodeMode opens to everyone the two nodes that udev's rules open: the kernel itself
 // checks who may do what with them.
-func nodeMode(node string) uint32 {
+func nodeMode(node string) os.FileMode {
 	if node == "fuse" || node == "net/tun" {
 		return 0o666
 	}
