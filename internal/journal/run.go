@@ -44,6 +44,11 @@ func Begin(dir string) (*Run, error) {
 		return nil, err
 	}
 	id := fmt.Sprintf("%d-%d", self.Pid, self.Start)
+	// Others may pass through the run folder (a lab drops its privileges in its
+	// scratch folder), but not read the journal.
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the run folder: %w", err)
+	}
 	if err := os.MkdirAll(filepath.Join(dir, "journal"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal folder: %w", err)
 	}

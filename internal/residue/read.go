@@ -119,7 +119,11 @@ func files(folders []string) []string {
 	for _, folder := range []string{"/dev", "/dev/mapper", "/run/netns"} {
 		entries, _ := os.ReadDir(folder)
 		for _, e := range entries {
-			all = append(all, filepath.Join(folder, e.Name()))
+			// The loop driver makes nodes when it is loaded or asked for a free
+			// one, and they stay its own; what is attached is in "loop".
+			if !strings.HasPrefix(e.Name(), "loop") {
+				all = append(all, filepath.Join(folder, e.Name()))
+			}
 		}
 	}
 	return all
