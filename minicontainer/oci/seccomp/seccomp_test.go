@@ -130,8 +130,13 @@ func TestTables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// x32 has two numbers for some names: 64-bit's, and its own from 512 on.
+		highest := map[string]uint32{}
 		for nr, call := range other.SyscallNumbers {
-			if got, want := numbers[call], uint32(nr)|uint32(other.SeccompMask); got != want {
+			highest[call] = max(highest[call], uint32(nr)|uint32(other.SeccompMask))
+		}
+		for call, want := range highest {
+			if got := numbers[call]; got != want {
 				t.Errorf("%s: %s = %d; want %d", name, call, got, want)
 			}
 		}
