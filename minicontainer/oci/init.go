@@ -51,7 +51,8 @@ var createList = []step{
 	{"container hooks", (*box).containerHooks}, // createContainer: inside, the host's files still in reach
 	{"pivot", (*box).pivot},                    // the host's files are gone
 	{"terminal", (*box).openTerminal},          // from the container's own devpts
-	{"read-only root", (*box).sealRoot},        // after everything that had to be made in it
+	{"working directory", (*box).makeDir},
+	{"read-only root", (*box).sealRoot}, // after everything that had to be made in it
 	{"host name", (*box).setNames},
 	{"sysctls", (*box).setSysctls},
 	{"masked and read-only paths", (*box).coverPaths},

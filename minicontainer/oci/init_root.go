@@ -31,6 +31,7 @@ func (b *box) makeDevices() error {
 // askForHooks lets the runtime run what belongs into its own namespaces.
 func (b *box) askForHooks() error {
 	h := hookLists(b.spec)
+	//lint:ignore SA1019 old bundles and their engines still use prestart
 	if len(h.Prestart)+len(h.CreateRuntime) == 0 {
 		return nil
 	}

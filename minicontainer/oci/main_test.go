@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/cgroupdemo"
 )
 
 // insideEnv marks the run of the tests that is inside its own namespaces.
@@ -34,11 +36,30 @@ func TestMain(m *testing.M) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 		Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
 	err := cmd.Run()
+	removeGroups()
 	if cmd.ProcessState == nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(cmd.ProcessState.ExitCode())
+}
+
+// removeGroups removes the folders above the tests' cgroups, which a runtime leaves alone.
+func removeGroups() {
+	hs, err := cgroupdemo.Read("/proc")
+	if err != nil {
+		return
+	}
+	for _, path := range []string{"/cutaway-oci-test", "cutaway-oci-test"} {
+		if g, err := cgroupdemo.Open(hs, cgroupConfig(path)); err == nil {
+			deleteGroup(g)
+		}
+	}
+	// runc makes one in the named hierarchy too, where nothing can be limited.
+	named, _ := filepath.Glob("/sys/fs/cgroup/systemd/cutaway-oci-test/*")
+	for _, dir := range append(named, "/sys/fs/cgroup/systemd/cutaway-oci-test") {
+		os.Remove(dir)
+	}
 }
 
 // playRuntime is run and a few other verbs of the command line, without its flags.
@@ -128,6 +149,7 @@ func testRootfs(t *testing.T) string {
 func scratch(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	os.Chmod(filepath.Dir(dir), 0o755) // runc's root of a user namespace has to walk here
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755"); err != nil {
 		t.Fatal(err)
 	}

@@ -105,6 +105,7 @@ func (m *making) answerInit() error {
 // runtime's namespaces.
 func (m *making) createHooks() error {
 	h, state := hookLists(m.Spec), m.hookState(specs.StateCreating)
+	//lint:ignore SA1019 old bundles and their engines still use prestart
 	if err := runHooks("prestart", m.Bundle, h.Prestart, state); err != nil {
 		return err
 	}

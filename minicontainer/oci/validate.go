@@ -47,9 +47,9 @@ func ValidateProcess(p *specs.Process) error {
 	}
 	var errs []error
 	if p.Cwd == "" {
-		errs = append(errs, errors.New("Cwd property must not be empty"))
+		errs = append(errs, errors.New("cwd property must not be empty"))
 	} else if !filepath.IsAbs(p.Cwd) {
-		errs = append(errs, errors.New("Cwd must be an absolute path"))
+		errs = append(errs, errors.New("cwd must be an absolute path"))
 	}
 	if len(p.Args) == 0 {
 		errs = append(errs, errors.New("args must not be empty"))

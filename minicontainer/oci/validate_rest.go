@@ -84,6 +84,7 @@ func validateHooks(h *specs.Hooks) error {
 		return nil
 	}
 	var errs []error
+	//lint:ignore SA1019 old bundles and their engines still use prestart
 	for _, list := range [][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop} {
 		for _, hook := range list {
 			if !filepath.IsAbs(hook.Path) {

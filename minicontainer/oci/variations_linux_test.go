@@ -203,6 +203,7 @@ func hookVariations(dir string) []variation {
 	}
 	show := "sort -u /log"
 	return []variation{
+		//lint:ignore SA1019 old bundles and their engines still use prestart
 		{name: "hooks/prestart", script: show, change: seen(specs.Hooks{Prestart: note("prestart")})},
 		{name: "hooks/createRuntime", script: show, change: seen(specs.Hooks{CreateRuntime: note("createRuntime")})},
 		{name: "hooks/createContainer", script: show, change: seen(specs.Hooks{CreateContainer: note("createContainer")})},
@@ -210,6 +211,7 @@ func hookVariations(dir string) []variation {
 		{name: "hooks/poststop", script: "echo x", change: set(specs.Hooks{Poststop: note("poststop")})},
 		{name: "hooks/environment", script: show, change: seen(specs.Hooks{CreateRuntime: hook("env | grep -v ^_ | sort >> " + log)})},
 		{name: "hooks/state", script: show, change: seen(specs.Hooks{CreateRuntime: hook("grep -o '\"status\":\"[a-z]*\"\\|\"id\":\"[a-z-]*\"' >> " + log)})},
+		//lint:ignore SA1019 old bundles and their engines still use prestart
 		{name: "hooks/prestart fails", change: set(specs.Hooks{Prestart: bad}), error: "exit status 3"},
 		{name: "hooks/createRuntime fails", change: set(specs.Hooks{CreateRuntime: bad}), error: "exit status 3"},
 		{name: "hooks/createContainer fails", change: set(specs.Hooks{CreateContainer: bad}), error: "exit status 3"},
