@@ -117,6 +117,10 @@ func (c *child) readFailure() error {
 	if n == 0 {
 		return nil
 	}
+	if f.step == stepExec && f.errno == unix.ENOENT {
+		return fmt.Errorf("%s: %w; likely this program is linked dynamically and its loader is not in the container: "+
+			"build it with CGO_ENABLED=0", stepNames[f.step], f.errno)
+	}
 	return fmt.Errorf("%s: %w", stepNames[f.step], f.errno)
 }
 
