@@ -17,6 +17,7 @@ import (
 	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
+	"cutaway/minicontainer/oci"
 	"cutaway/netdemo"
 )
 
@@ -53,6 +54,7 @@ func (e usageError) Error() string { return e.text }
 func main() {
 	// Helper processes are this same program under another name; they are
 	// served before anything else is set up.
+	oci.Main() // first: every container start waits for it
 	vm.Main()
 	inside.Main()
 	probe.Main()
@@ -109,7 +111,7 @@ func (p *program) rootCommand() *cobra.Command {
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
-		newCheckCommand(p.checkHooks()), newVMCommand())
+		newCheckCommand(p.checkHooks()), newVMCommand(), newOCICommand())
 	return root
 }
 

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"cutaway/minicontainer/oci"
+)
+
+// BenchmarkOCIRun runs /bin/true in a container with this program, runc and
+// bubblewrap in turn.
+func BenchmarkOCIRun(b *testing.B) {
+	if os.Getuid() != 0 {
+		b.Skip("needs root: makes cgroups and namespaces")
+	}
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		b.Skip("needs runc (Debian package runc)")
+	}
+	bundle := benchBundle(b)
+	medians := alternate(b, []string{"cutaway", "runc", "bwrap"}, [][]string{
+		{builtProgram(b), "oci", "--root", bundle + "/cutaway", "run", "-b", bundle, "cutaway-bench"},
+		{runc, "--root", bundle + "/runc", "run", "-b", bundle, "cutaway-bench"},
+		{"bwrap", "--unshare-all", "--ro-bind", bundle + "/rootfs", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"},
+	})
+	b.ReportMetric(float64(medians[1])/float64(medians[0]), "runc/cutaway")
+	b.ReportMetric(float64(medians[2])/float64(medians[0]), "bwrap/cutaway")
+}
+
+// benchBundle makes a bundle with nothing but busybox in it, on a tmpfs.
+func benchBundle(b *testing.B) string {
+	b.Helper()
+	bundle, err := os.MkdirTemp("/dev/shm", "cutaway-bench")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { os.RemoveAll(bundle) })
+	for _, dir := range []string{"bin", "proc", "sys", "dev"} {
+		os.MkdirAll(filepath.Join(bundle, "rootfs", dir), 0o755)
+	}
+	busybox, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		b.Skip("needs busybox (Debian package busybox-static)")
+	}
+	os.WriteFile(bundle+"/rootfs/bin/true", busybox, 0o755)
+	spec := oci.Example(false)
+	spec.Version, spec.Process.Terminal, spec.Process.Args = "1.0.2", false, []string{"/bin/true"}
+	text, _ := json.Marshal(spec)
+	os.WriteFile(bundle+"/config.json", text, 0o644)
+	return bundle
+}

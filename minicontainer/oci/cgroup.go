@@ -1,0 +1,174 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cutaway/cgroupdemo"
+	"cutaway/minicontainer/oci/rootfs"
+	"cutaway/minicontainer/oci/spawn"
+)
+
+// cgroupConfig turns linux.cgroupsPath into a group: an absolute path begins at
+// the top of each hierarchy, a relative one at the runtime's own group. The
+// folders above the container's group are the caller's, so they are part of the
+// name and not a prefix that would be removed with it.
+func cgroupConfig(path string) cgroupdemo.Config {
+	name := strings.Trim(filepath.Clean(path), "/")
+	if filepath.IsAbs(path) {
+		return cgroupdemo.Config{Prefix: "/", Name: name}
+	}
+	return cgroupdemo.Config{Name: name}
+}
+
+// cgroupPath is the path that a spec asks for; the container's name without one.
+func cgroupPath(path, id string) string {
+	if path == "" {
+		return id
+	}
+	return path
+}
+
+// makeGroup makes the container's group, or takes one that is there already:
+// engines prepare groups, and containers of one pod may share one.
+func makeGroup(hs *cgroupdemo.Hierarchies, path string) (*cgroupdemo.Group, error) {
+	g, err := cgroupdemo.Create(hs, cgroupConfig(path))
+	if errors.Is(err, fs.ErrExist) {
+		return cgroupdemo.Open(hs, cgroupConfig(path))
+	}
+	return g, err
+}
+
+// groups are a container's own group and the trees that it is in.
+type groups struct {
+	trees *cgroupdemo.Hierarchies
+	own   *cgroupdemo.Group
+}
+
+// openGroups finds the container's group, once per handle.
+func (c *Container) openGroups() (*cgroupdemo.Group, error) {
+	if c.groups == nil {
+		hs, err := cgroupdemo.Read("/proc")
+		if err != nil {
+			return nil, err
+		}
+		g, err := cgroupdemo.Open(hs, cgroupConfig(c.Cgroup))
+		if err != nil {
+			return nil, err
+		}
+		c.groups = &groups{hs, g}
+	}
+	return c.groups.own, nil
+}
+
+// doors opens what a process needs to be born in the group: the directory of
+// version 2, and the tasks files of version 1.
+func (g *groups) doors() (v2 *os.File, v1 []*os.File, err error) {
+	seen := map[string]bool{}
+	for _, p := range g.own.Places {
+		if seen[p.Dir] {
+			continue
+		}
+		seen[p.Dir] = true
+		if p.Version == cgroupdemo.V2 {
+			v2, err = os.Open(p.Dir)
+		} else {
+			var f *os.File
+			f, err = os.OpenFile(filepath.Join(p.Dir, "tasks"), os.O_WRONLY, 0)
+			v1 = append(v1, f)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return v2, v1, nil
+}
+
+// start starts a process as a member of the group; of none without one.
+func (g *groups) start(p spawn.Process) (int, error) {
+	if g == nil {
+		return spawn.Start(p)
+	}
+	var err error
+	if p.Group, p.Tasks, err = g.doors(); err != nil {
+		return 0, err
+	}
+	defer closeAll(append(p.Tasks, p.Group))
+	return spawn.Start(p)
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// shelves lists what a mount of type cgroup shows: the v1 hierarchies by name,
+// or the one of version 2 where there is nothing else.
+func (g *groups) shelves() []rootfs.Hierarchy {
+	var out []rootfs.Hierarchy
+	for _, h := range g.trees.List {
+		if h.Version == cgroupdemo.V2 {
+			continue
+		}
+		name := strings.TrimPrefix(h.Label(), "name=")
+		data := h.Controllers
+		if len(data) == 0 {
+			data = []string{"none", "name=" + h.Name}
+		}
+		out = append(out, rootfs.Hierarchy{Name: name, Data: data, Path: placeIn(h, g.own)})
+	}
+	if len(out) > 0 {
+		return out
+	}
+	for _, h := range g.trees.List {
+		out = append(out, rootfs.Hierarchy{Path: placeIn(h, g.own)})
+	}
+	return out
+}
+
+// placeIn is the group's directory in one hierarchy; its mount point where the
+// group has none there (a named hierarchy has no controller to limit with).
+func placeIn(h cgroupdemo.Hierarchy, g *cgroupdemo.Group) string {
+	for _, p := range g.Places {
+		if strings.HasPrefix(p.Dir, h.MountPoint+"/") {
+			return p.Dir
+		}
+	}
+	return h.MountPoint
+}
+
+// mayLackCgroups: without root the hierarchies usually belong to somebody else,
+// and a container without limits is better than none.
+func mayLackCgroups(err error) bool {
+	return os.Geteuid() != 0 && (errors.Is(err, fs.ErrPermission) || errors.Is(err, cgroupdemo.ErrNoController))
+}
+
+// deleteGroup removes it. A killed process leaves its group a moment late.
+func deleteGroup(g *cgroupdemo.Group) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return g.Delete(ctx)
+}
+
+// allowedDevices are for every container, whatever its rules say: making nodes,
+// which needs a capability anyway, and using the harmless ones.
+var allowedDevices = []specs.LinuxDeviceCgroup{
+	allow("c", -1, -1, "m"), allow("b", -1, -1, "m"),
+	allow("c", 1, 3, "rwm"), allow("c", 1, 8, "rwm"), allow("c", 1, 7, "rwm"), allow("c", 5, 0, "rwm"),
+	allow("c", 1, 5, "rwm"), allow("c", 1, 9, "rwm"), // null random full tty zero urandom
+	allow("c", 136, -1, "rwm"), allow("c", 5, 2, "rwm"), // /dev/pts/N, ptmx
+}
+
+func allow(kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {
+	return specs.LinuxDeviceCgroup{Allow: true, Type: kind, Major: &major, Minor: &minor, Access: access}
+}

@@ -1,0 +1,49 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Bundle is a folder with a config.json, as the runtime specification has it.
+type Bundle struct {
+	Dir  string // absolute
+	Spec *specs.Spec
+	Raw  []byte // config.json as it was read: what the container was made from
+}
+
+// LoadBundle reads and checks dir/config.json.
+func LoadBundle(dir string) (*Bundle, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("JSON specification file %s/config.json not found: %w", dir, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	spec, err := ParseSpec(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := Validate(spec, dir); err != nil {
+		return nil, err
+	}
+	return &Bundle{dir, spec, raw}, nil
+}
+
+// RootPath is the root file system's folder: relative paths start at the bundle.
+func (b *Bundle) RootPath() string {
+	if filepath.IsAbs(b.Spec.Root.Path) {
+		return filepath.Clean(b.Spec.Root.Path)
+	}
+	return filepath.Join(b.Dir, b.Spec.Root.Path)
+}

@@ -1,0 +1,31 @@
+package oci
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+)
+
+// Main is the init stage, when this program was started as one; otherwise it
+// returns at once. It must be the first call of main: what the rest of the
+// program sets up is of no use inside a container.
+func Main() {
+	if os.Args[0] != initName || len(os.Args) != 2 {
+		return
+	}
+	// Namespaces, capabilities, seccomp and the session belong to a thread. All
+	// of init runs on this one, and so does the exec, which ends the others.
+	runtime.LockOSThread()
+	fd, err := strconv.Atoi(os.Args[1])
+	if err != nil {
+		os.Exit(2)
+	}
+	w := wire{os.NewFile(uintptr(fd), "runtime")}
+	err = beInit(w)
+	// Still here: something failed. The runtime is told; if it is not there any
+	// more, the container's own standard error is all that is left.
+	if w.sendJSON(reply{Error: err.Error()}) != nil {
+		os.Stderr.WriteString(err.Error() + "\n")
+	}
+	os.Exit(1)
+}

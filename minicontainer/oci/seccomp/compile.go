@@ -1,0 +1,147 @@
+package seccomp
+
+import (
+	"fmt"
+	"sort"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Filter is a compiled program and how to load it.
+type Filter struct {
+	Program []unix.SockFilter
+	Flags   uint // SECCOMP_FILTER_FLAG_*
+	Notify  bool // the load returns a listener
+}
+
+// maxProgram is BPF_MAXINSNS: the kernel takes no longer program.
+const maxProgram = 4096
+
+// Compile makes the program for the architectures of this machine. Names that
+// no table has are skipped: a profile may be newer or older than the kernel.
+func Compile(s *specs.LinuxSeccomp) (*Filter, error) {
+	if err := check(s); err != nil {
+		return nil, err
+	}
+	fallback, err := value(s.DefaultAction, s.DefaultErrnoRet)
+	if err != nil {
+		return nil, err
+	}
+	archs, err := choose(s.Architectures)
+	if err != nil {
+		return nil, err
+	}
+	f := &Filter{Notify: notifies(s)}
+	if f.Flags, err = flagBits(s.Flags); err != nil {
+		return nil, err
+	}
+	var sections []section
+	for _, a := range archs {
+		sec, err := compileSection(architectures[a], s, fallback)
+		if err != nil {
+			return nil, err
+		}
+		sections = append(sections, sec)
+	}
+	f.Program = join(sections)
+	if len(f.Program) > maxProgram {
+		return nil, fmt.Errorf("seccomp: the program has %d instructions, the kernel takes %d", len(f.Program), maxProgram)
+	}
+	return f, nil
+}
+
+// section is the code for one architecture.
+type section struct {
+	table table
+	code  code
+}
+
+// join puts the sections behind the choice of the architecture. x32 shares its
+// audit value with x86_64 and is told apart by the mask bit of the number.
+func join(sections []section) []unix.SockFilter {
+	var c code
+	c.load(offsetArch)
+	seen := map[uint32]bool{}
+	for _, s := range sections {
+		if seen[s.table.audit] {
+			continue
+		}
+		seen[s.table.audit] = true
+		var body code
+		body.load(offsetNr)
+		if s.table.audit == architectures[specs.ArchX86_64].audit {
+			body.splitX32(sections)
+		}
+		body = append(body, s.code...)
+		c.ifEqual(s.table.audit, body)
+	}
+	c.ret(unix.SECCOMP_RET_KILL_THREAD)
+	return c
+}
+
+// splitX32 handles numbers with the x32 bit before those of x86_64 proper.
+func (c *code) splitX32(sections []section) {
+	var x32 code
+	for _, s := range sections {
+		if s.table.mask == x32Bit {
+			x32 = s.code
+		}
+	}
+	if x32 == nil {
+		x32.ret(unix.SECCOMP_RET_KILL_THREAD)
+	}
+	c.ifAtLeast(x32Bit, x32)
+}
+
+// compileSection writes the rules of all system calls, then the default.
+func compileSection(t table, s *specs.LinuxSeccomp, fallback uint32) (section, error) {
+	numbers, err := t.numbers()
+	if err != nil {
+		return section{}, err
+	}
+	rules, err := gather(s, numbers, fallback)
+	if err != nil {
+		return section{}, err
+	}
+	sec := section{table: t}
+	sec.code.unknownCalls(s, highest(s, numbers))
+	for _, nr := range sortedKeys(rules) {
+		sec.code.ifEqual(nr, rules[nr].code(fallback))
+	}
+	sec.code.ret(fallback)
+	return sec, nil
+}
+
+// unknownCalls answers ENOSYS for calls newer than the profile. A program that
+// probes for a new call falls back to an old one after ENOSYS; after EPERM it
+// would give up.
+func (c *code) unknownCalls(s *specs.LinuxSeccomp, last uint32) {
+	allowed := s.DefaultAction == specs.ActAllow || s.DefaultAction == specs.ActLog
+	if allowed || last == 0 {
+		return
+	}
+	var answer code
+	answer.ret(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
+	c.ifAtLeast(last+1, answer)
+}
+
+// highest is the largest number that the profile names, 0 without any.
+func highest(s *specs.LinuxSeccomp, numbers map[string]uint32) uint32 {
+	var last uint32
+	for _, call := range s.Syscalls {
+		for _, name := range call.Names {
+			last = max(last, numbers[name])
+		}
+	}
+	return last
+}
+
+func sortedKeys(m map[uint32]*callRules) []uint32 {
+	keys := make([]uint32, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
+	return keys
+}
