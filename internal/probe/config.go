@@ -104,7 +104,10 @@ func FindConfig(root, release string) (*Config, error) {
 		if err != nil {
 			continue
 		}
-		if place.named && c.Version == "" || sameRelease(c.Version, release) {
+		// A path that names the release is believed: distributions put the
+		// upstream version into the header (6.1.192) and another number into
+		// the release (6.1.0-56).
+		if place.named || sameRelease(c.Version, release) {
 			c.Source = place.path
 			return c, nil
 		}
@@ -114,7 +117,7 @@ func FindConfig(root, release string) (*Config, error) {
 
 type configPlace struct {
 	path  string
-	named bool // the path itself names the release, so that a header is not needed
+	named bool // the path itself names the release, whatever the header says
 }
 
 // configPlaces is the union of where the known tools look, best first.
