@@ -1,0 +1,137 @@
+package aufs
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// serverName is argv[0] of the background server.
+const serverName = "cutaway-aufs"
+
+// order is what the server is told, as JSON on its standard input.
+type order struct {
+	Options  string
+	Target   string
+	ReadOnly bool
+}
+
+// outcome is what it answers on descriptor 3, once.
+type outcome struct {
+	Errno int
+	Text  string
+}
+
+// Main is to be called first thing in main and in TestMain. In the background
+// server that Mount starts it serves until the union is unmounted, and returns
+// true: the program ends then. In every other process it returns false.
+func Main() (served bool) {
+	if filepath.Base(os.Args[0]) != serverName {
+		return false
+	}
+	reply := os.NewFile(3, "reply")
+	var o order
+	err := json.NewDecoder(os.Stdin).Decode(&o)
+	var served1 *fuse.Server
+	var u *FS
+	if err == nil {
+		u, served1, err = start(o)
+	}
+	out := outcome{}
+	if err != nil {
+		out = outcome{Errno: int(errnoNumber(err)), Text: err.Error()}
+	}
+	json.NewEncoder(reply).Encode(out)
+	reply.Close()
+	if err == nil {
+		os.Chdir("/") // keep no folder busy
+		unmountOnTerm(o.Target)
+		served1.Serve()
+		u.Close()
+	}
+	return true
+}
+
+func start(o order) (*FS, *fuse.Server, error) {
+	unix.Umask(0) // modes are the callers' business
+	u, err := New(o.Options)
+	if err != nil {
+		return nil, nil, err
+	}
+	server, err := u.mount(o.Target, o.ReadOnly)
+	if err != nil {
+		u.Close()
+		return nil, nil, err
+	}
+	return u, server, nil
+}
+
+// unmountOnTerm makes an ordinary kill end the union properly.
+func unmountOnTerm(target string) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	go func() {
+		<-c
+		unix.Unmount(target, unix.MNT_DETACH)
+	}()
+}
+
+// mount is mount(2) of type fuse.aufs, by hand: the descriptor of /dev/fuse in
+// the options is what ties the mount to this process. No fusermount is needed,
+// neither by root nor by the root of a user namespace.
+func (fs *FS) mount(target string, readOnly bool) (*fuse.Server, error) {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening /dev/fuse: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(target, &st); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("mount point %s: %w", target, err)
+	}
+	data := strings.Join([]string{
+		fmt.Sprintf("fd=%d", fd),
+		fmt.Sprintf("rootmode=%o", st.Mode&unix.S_IFMT),
+		fmt.Sprintf("user_id=%d", os.Geteuid()),
+		fmt.Sprintf("group_id=%d", os.Getegid()),
+		"default_permissions", // the kernel checks by what we show
+		"allow_other",
+	}, ",")
+	flags := uintptr(0)
+	if readOnly {
+		flags |= unix.MS_RDONLY
+	}
+	if err := unix.Mount("none", target, "fuse.aufs", flags, data); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("mount(none, %s, fuse.aufs, %s): %w", target, data, err)
+	}
+	fs.kernel.fd, _ = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	server, err := fuse.NewServer(fs, fmt.Sprintf("/dev/fd/%d", fd), fuseOptions())
+	if err != nil {
+		unix.Unmount(target, unix.MNT_DETACH)
+		return nil, fmt.Errorf("FUSE INIT on %s: %w", target, err)
+	}
+	return server, nil
+}
+
+func fuseOptions() *fuse.MountOptions {
+	return &fuse.MountOptions{
+		MaxWrite:             1 << 20,
+		MaxBackground:        64,
+		EnableSymlinkCaching: true,
+		EnableAcl:            true,
+		Logger:               log.New(io.Discard, "", 0),
+		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: no copy of what is cut
+			fuse.CAP_HANDLE_KILLPRIV_V2 | // spares a question about capabilities before each write
+			fuse.CAP_READDIRPLUS_AUTO | // attributes only for those who ask for them
+			fuse.CAP_DONT_MASK, // the umask counts unless the folder has a default ACL
+	}
+}
