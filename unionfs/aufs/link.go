@@ -17,11 +17,17 @@ func (fs *FS) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.En
 	fs.tree.RLock()
 	err := fs.linkable(&in.InHeader, name)
 	fs.tree.RUnlock()
+	var copied bool
 	if err == nil {
-		_, err = fs.copyUp(&job{n: n, upTo: whole, toPlink: true})
+		copied, err = fs.copyUp(&job{n: n, upTo: whole, toPlink: true})
 	}
 	if err != nil {
 		return status(err)
+	}
+	if copied {
+		// The old name is a pseudo-link from now on: we must be asked each
+		// time it is used, which the kernel was told is not necessary.
+		fs.kernel.expireNames()
 	}
 	fs.tree.Lock()
 	changed, err := fs.linkLocked(n, in, name, out)

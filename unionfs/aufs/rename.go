@@ -235,10 +235,17 @@ func (fs *FS) exchange(r *renaming, f, g found) (lower *node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fs.swapReady(r, r.from, f, src, shows(r.to.parent, dst, r.w.b)); err != nil {
-		return nil, err
+	// Both sides are checked before either is marked.
+	for _, side := range []struct {
+		e    entry
+		f    found
+		path string
+	}{{r.from, f, src}, {r.to, g, dst}} {
+		if err := fs.bringSide(r, side.e, side.f, side.path); err != nil {
+			return nil, err
+		}
 	}
-	if err := fs.swapReady(r, r.to, g, dst, shows(r.from.parent, src, r.w.b)); err != nil {
+	if err := r.w.commit(swapMarks(r, f, g, src, dst)...); err != nil {
 		return nil, err
 	}
 	if err := unix.Renameat2(r.w.b.fd, src, r.w.b.fd, dst, unix.RENAME_EXCHANGE); err != nil {
@@ -248,19 +255,23 @@ func (fs *FS) exchange(r *renaming, f, g found) (lower *node, err error) {
 	return nil, nil
 }
 
-// swapReady prepares one side; covers tells that at its new name a lower
-// branch shows something, which a folder must not merge with.
-func (fs *FS) swapReady(r *renaming, e entry, f found, path string, covers bool) error {
+func (fs *FS) bringSide(r *renaming, e entry, f found, path string) error {
 	if f.st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return nil
 	}
-	if err := fs.bringDir(r, e, f, path); err != nil {
-		return err
+	return fs.bringDir(r, e, f, path)
+}
+
+// swapMarks makes a folder opaque if at its new name a lower branch shows
+// something that it must not merge with.
+func swapMarks(r *renaming, f, g found, src, dst string) (steps []step) {
+	if f.st.Mode&unix.S_IFMT == unix.S_IFDIR && shows(r.to.parent, dst, r.w.b) {
+		steps = append(steps, step{verb: opaque, path: src})
 	}
-	if covers {
-		return r.w.commit(step{verb: opaque, path: path})
+	if g.st.Mode&unix.S_IFMT == unix.S_IFDIR && shows(r.from.parent, src, r.w.b) {
+		steps = append(steps, step{verb: opaque, path: dst})
 	}
-	return nil
+	return steps
 }
 
 func (fs *FS) swapped(a, b entry, in *branch) {
