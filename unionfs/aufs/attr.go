@@ -21,7 +21,13 @@ type spot struct {
 	b        *branch // nil for a nameless object
 	dirfd    int
 	path     string
+	fd       int  // the descriptor of a nameless object
 	nameless bool // path is a /proc/self/fd link, to be followed
+}
+
+// namelessSpot reaches an object by a descriptor alone.
+func namelessSpot(fd int) spot {
+	return spot{dirfd: unix.AT_FDCWD, path: fmt.Sprintf("/proc/self/fd/%d", fd), fd: fd, nameless: true}
 }
 
 func (s spot) nofollow() int {
@@ -37,7 +43,8 @@ func (s spot) stat() (st unix.Stat_t, err error) {
 }
 
 // spot finds the node's object: by pseudo-link, by name, or, for one that was
-// unlinked while open, through an open descriptor. fs.tree is held.
+// unlinked while in use, through the descriptor kept for that. (Not through an
+// open file's: that may be closed at any moment.) fs.tree is held.
 func (fs *FS) spot(n *node) (spot, error) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -47,8 +54,8 @@ func (fs *FS) spot(n *node) (spot, error) {
 	if path, ok := n.path(); ok {
 		return spot{b: n.top(), dirfd: n.top().fd, path: path}, nil
 	}
-	for h := range n.handles {
-		return spot{dirfd: unix.AT_FDCWD, path: fmt.Sprintf("/proc/self/fd/%d", h.fd.Load()), nameless: true}, nil
+	if n.keep >= 0 {
+		return namelessSpot(n.keep), nil
 	}
 	return spot{}, unix.ESTALE
 }

@@ -124,7 +124,7 @@ func (fs *FS) install(j *job) (changed []*node, err error) {
 	}
 	switch {
 	case j.from.parent == nil:
-		err = unix.Unlinkat(j.to.orph, j.tmp, 0) // open descriptors keep it
+		err = fs.installNameless(j)
 	case !fs.opts.NoPlink && (j.toPlink || j.st.Nlink > 1):
 		changed, err = fs.installPlink(j, &st)
 	default:
@@ -136,6 +136,21 @@ func (fs *FS) install(j *job) (changed []*node, err error) {
 	}
 	fs.settle(j, &st, reopened)
 	return changed, nil
+}
+
+// installNameless keeps the copy of an unlinked file by descriptors alone.
+func (fs *FS) installNameless(j *job) error {
+	fd, err := unix.Openat(j.to.orph, j.tmp, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if j.n.keep >= 0 {
+		unix.Close(j.n.keep)
+	}
+	j.n.keep = fd
+	return unix.Unlinkat(j.to.orph, j.tmp, 0)
 }
 
 // installName gives the copy its name. The name must be free: something that

@@ -1,6 +1,8 @@
 package aufs
 
 import (
+	"fmt"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
@@ -250,11 +252,16 @@ func (fs *FS) tmpfile(in *fuse.CreateIn) (n *node, fd int, changed []*node, err 
 		unix.Close(fd)
 		return nil, -1, changed, err
 	}
+	keep, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(fd)
+		return nil, -1, changed, err
+	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	delete(fs.inos, b.inode(&st))
 	ino := fs.number(b.inode(&st))
-	n = &node{id: ino, ino: ino, kind: unix.S_IFREG, lookups: 1, layers: []*branch{b}, handles: map[*handle]bool{}}
+	n = &node{id: ino, ino: ino, kind: unix.S_IFREG, lookups: 1, layers: []*branch{b}, handles: map[*handle]bool{}, keep: keep}
 	fs.nodes[ino] = n
 	return n, fd, changed, nil
 }

@@ -1,7 +1,6 @@
 package aufs
 
 import (
-	"fmt"
 	"sync/atomic"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -20,9 +19,7 @@ type handle struct {
 func (h *handle) writes() bool { return h.flags&unix.O_ACCMODE != unix.O_RDONLY }
 
 // self is the way to the file by its descriptor.
-func (h *handle) self() spot {
-	return spot{dirfd: unix.AT_FDCWD, path: fmt.Sprintf("/proc/self/fd/%d", h.fd.Load()), nameless: true}
-}
+func (h *handle) self() spot { return namelessSpot(int(h.fd.Load())) }
 
 // Open answers OPEN. Opening for writing copies nothing: the first write does.
 // That keeps "touch nothing" programs, such as editors that only look, cheap.
@@ -133,10 +130,8 @@ func (fs *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 		return
 	}
 	delete(fs.handles, in.Fh)
-	if len(h.n.handles) == 1 && len(h.n.names) == 0 {
-		unix.Fstat(int(h.fd.Load()), &h.n.gone)
-	}
 	delete(h.n.handles, h)
+	fs.prune(h.n)
 	fs.mu.Unlock()
 	fs.stopPassthrough(h)
 	unix.Close(int(h.fd.Load()))
@@ -258,6 +253,9 @@ func (fs *FS) Readlink(_ <-chan struct{}, h *fuse.InHeader) ([]byte, fuse.Status
 	defer unlock()
 	if err != nil {
 		return nil, status(err)
+	}
+	if s.nameless {
+		s.dirfd, s.path = s.fd, "" // the object itself, not the /proc link to it
 	}
 	to, err := readlinkAt(s.dirfd, s.path)
 	return []byte(to), status(err)

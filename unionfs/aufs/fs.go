@@ -14,7 +14,7 @@ import (
 // Two locks order everything:
 //   - tree: held for reading while a path is used, for writing while names
 //     change. No file data is copied under it.
-//   - mu: guards the tables for moments; no system call is made under it.
+//   - mu: guards the tables for moments; nothing slow is done under it.
 //
 // The order is node.copying, tree, mu.
 type FS struct {
@@ -67,7 +67,7 @@ func New(text string) (*FS, error) {
 		handles:       map[uint64]*handle{},
 		dirs:          map[uint64]*dirHandle{},
 	}
-	fs.root = &node{id: rootID, ino: rootIno, kind: unix.S_IFDIR, lookups: 1, children: map[string]*node{}}
+	fs.root = &node{id: rootID, ino: rootIno, kind: unix.S_IFDIR, lookups: 1, children: map[string]*node{}, keep: -1}
 	fs.nodes[rootID] = fs.root
 	if err := fs.mountBranches(); err != nil {
 		fs.Close()

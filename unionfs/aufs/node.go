@@ -27,7 +27,8 @@ type node struct {
 	plink    *plink
 	handles  map[*handle]bool
 	backing  backing
-	gone     unix.Stat_t // last seen attributes, for a nameless node
+	gone     unix.Stat_t // last seen attributes, for a removed folder
+	keep     int         // O_PATH descriptor of an object without a name, -1 otherwise
 }
 
 // entry is a name in a folder.
@@ -127,10 +128,14 @@ func (fs *FS) Forget(id, count uint64) {
 // stays, since their paths lead through it; a pseudo-linked one stays to keep
 // its names together. fs.mu is held.
 func (fs *FS) prune(n *node) {
-	if n.lookups > 0 || len(n.children) > 0 || n.plink != nil || n.id == rootID {
+	if n.lookups > 0 || len(n.children) > 0 || len(n.handles) > 0 || n.plink != nil || n.id == rootID {
 		return
 	}
 	delete(fs.nodes, n.id)
+	if n.keep >= 0 {
+		unix.Close(n.keep)
+		n.keep = -1
+	}
 	for len(n.names) > 0 {
 		fs.detach(n, n.names[0])
 	}
@@ -150,7 +155,7 @@ func (fs *FS) known(e entry, f found) *node {
 	}
 	if n == nil {
 		ino := fs.number(key)
-		n = &node{id: ino, ino: ino, kind: f.st.Mode & unix.S_IFMT, handles: map[*handle]bool{}}
+		n = &node{id: ino, ino: ino, kind: f.st.Mode & unix.S_IFMT, handles: map[*handle]bool{}, keep: -1}
 		if n.isDir() {
 			n.children = map[string]*node{}
 		}

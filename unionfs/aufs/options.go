@@ -189,7 +189,10 @@ func (o *Options) parseBranches(verb string, index int, list string) error {
 		if err != nil {
 			return err
 		}
-		a := Action{Verb: verb, Index: index + i, Path: abs}
+		a := Action{Verb: verb, Path: abs}
+		if verb == "add" {
+			a.Index = index + i
+		}
 		if given {
 			p, warnings := parsePerm(perm)
 			a.Perm = &p

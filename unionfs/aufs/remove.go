@@ -63,8 +63,11 @@ func (fs *FS) removeLocked(w *worker, h *fuse.InHeader, name string, isDir bool)
 	if f.layers[0] == w.b {
 		steps = append(steps, step{verb: drop, path: path})
 	}
+	kept := fs.hold(e, f, path)
 	if err = w.commit(steps...); err == nil {
-		fs.nameGone(e, f)
+		fs.nameGone(e, f, kept)
+	} else if kept >= 0 {
+		unix.Close(kept)
 	}
 	return changed, err
 }
@@ -109,8 +112,26 @@ func shows(p *node, path string, b *branch) bool {
 	return err == nil
 }
 
-// nameGone forgets a name that was removed or replaced. f is what it was.
-func (fs *FS) nameGone(e entry, f found) {
+// hold opens an object that is about to lose its last name: somebody may have
+// found it a moment ago and open it a moment later. -1 if there is no need.
+func (fs *FS) hold(e entry, f found, path string) int {
+	fs.mu.Lock()
+	n := e.parent.children[e.name]
+	needed := n != nil && !n.isDir() && len(n.names) == 1 && n.plink == nil && n.keep < 0
+	fs.mu.Unlock()
+	if !needed {
+		return -1
+	}
+	fd, err := unix.Openat(f.layers[0].fd, path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// nameGone forgets a name that was removed or replaced. f is what it was, kept
+// what hold returned.
+func (fs *FS) nameGone(e entry, f found, kept int) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	b := f.layers[0]
@@ -124,6 +145,9 @@ func (fs *FS) nameGone(e entry, f found) {
 	}
 	n.gone = f.st
 	n.gone.Nlink = 0
+	if kept >= 0 {
+		n.keep = kept
+	}
 	if n.plink != nil {
 		n.plink.nlink--
 		delete(n.plink.real, e)

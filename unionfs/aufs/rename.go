@@ -128,11 +128,18 @@ func (fs *FS) renameOver(r *renaming, f, g found, exists bool) (err error) {
 	if err := fs.bringParents(r); err != nil {
 		return err
 	}
+	kept := -1
+	if exists {
+		kept = fs.hold(r.to, g, dst)
+	}
 	if err := r.w.commit(fs.renameSteps(r, f, g, src, dst)...); err != nil {
+		if kept >= 0 {
+			unix.Close(kept)
+		}
 		return err
 	}
 	if exists {
-		fs.nameGone(r.to, g)
+		fs.nameGone(r.to, g, kept)
 	}
 	fs.moved(r.from, r.to, r.w.b)
 	return nil
