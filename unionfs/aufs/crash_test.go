@@ -106,11 +106,11 @@ func TestNoteIsRedone(t *testing.T) {
 			func(rw string) { put(rw+"/f", "upper"); put(rw+"/.wh.f", "") },
 			func(l *lab) { l.want(l.mnt+"/f", "-") },
 		}, {
-			"create over a whiteout, moved but not shown", []step{{move, ".wh..wh.1.tmp", "f"}, {show, "f", ""}},
+			"create over a whiteout that is moved but not shown", []step{{move, ".wh..wh.1.tmp", "f"}, {show, "f", ""}},
 			func(rw string) { put(rw+"/f", "new"); put(rw+"/.wh.f", "") },
 			func(l *lab) { l.want(l.mnt+"/f", "new") },
 		}, {
-			"folder moved over an empty one: what came must not be dropped", []step{{drop, "t", ""}, {move, "s", "t"}},
+			"folder moved over an empty one", []step{{drop, "t", ""}, {move, "s", "t"}},
 			func(rw string) { put(rw+"/t/x", "came") },
 			func(l *lab) { l.want(l.mnt+"/t/x", "came") },
 		}, {
