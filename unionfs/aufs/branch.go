@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,15 +12,16 @@ import (
 // branch is one stacked directory, held open: the paths below are relative to
 // fd, so that a mount over the branch (even of the union itself) changes nothing.
 type branch struct {
-	id    int    // stays the same as long as the branch is in the union
-	index int    // 0 is the top; renumbered when branches come and go
-	path  string // as the user named it, resolved
-	perm  Perm
-	fd    int    // O_PATH of the branch root
-	orph  int    // the orphan folder of a rw branch, -1 otherwise
-	dev   uint64 // file system and inode of the root, to find the same one again
-	ino   uint64
-	fs    unix.Fsid
+	id      int    // stays the same as long as the branch is in the union
+	index   int    // 0 is the top; renumbered when branches come and go
+	path    string // as the user named it, resolved
+	perm    Perm
+	fd      int    // O_PATH of the branch root
+	orph    int    // the orphan folder of a rw branch, -1 otherwise
+	dev     uint64 // file system and inode of the root, to find the same one again
+	ino     uint64
+	fs      unix.Fsid
+	noClone atomic.Bool // FICLONE does not work here
 }
 
 // refusedFS are file systems that cannot be a branch.

@@ -2,7 +2,6 @@ package aufs
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -34,45 +33,61 @@ func copyFile(j *job) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	fd, err := unix.Openat(j.to.orph, j.tmp, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	defer unix.Close(in)
+	flags := unix.O_CREAT | unix.O_EXCL | unix.O_WRONLY | unix.O_CLOEXEC
+	out, err := unix.Openat(j.to.orph, j.tmp, flags, j.st.Mode&0o777)
 	if err != nil {
 		return err
 	}
-	out := os.NewFile(uintptr(fd), j.tmp)
-	defer out.Close()
-	return copyData(out, in, min(j.st.Size, j.upTo))
+	defer unix.Close(out)
+	size := min(j.st.Size, j.upTo)
+	if size == 0 {
+		return nil // a new file is empty, and an untouched one keeps its times
+	}
+	if j.to.clone(out, in) {
+		return unix.Ftruncate(out, size)
+	}
+	if dense := j.st.Blocks*512 >= j.st.Size; dense {
+		return copySpan(out, in, 0, size)
+	}
+	return copyHoles(out, in, size)
 }
 
 // openQuiet opens a source without touching its access time, where that is
 // allowed (to its owner and to root).
-func openQuiet(s spot) (*os.File, error) {
+func openQuiet(s spot) (int, error) {
 	flags := unix.O_RDONLY | unix.O_CLOEXEC | s.openNofollow()
 	fd, err := unix.Openat(s.dirfd, s.path, flags|unix.O_NOATIME, 0)
 	if err == unix.EPERM {
 		fd, err = unix.Openat(s.dirfd, s.path, flags, 0)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), s.path), nil
+	return fd, err
 }
 
-// copyData copies size bytes and keeps holes. A file system that can share
-// extents does (FICLONE), which makes the copy free.
-func copyData(out, in *os.File, size int64) error {
-	if unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) == nil {
-		return out.Truncate(size)
+// clone lets the file system share the extents (FICLONE), which makes the copy
+// free. A branch that cannot is not asked again.
+func (b *branch) clone(out, in int) bool {
+	if b.noClone.Load() {
+		return false
 	}
+	err := unix.IoctlFileClone(out, in)
+	if err == unix.EOPNOTSUPP || err == unix.ENOTTY {
+		b.noClone.Store(true)
+	}
+	return err == nil
+}
+
+// copyHoles copies the pieces that hold data, and leaves out the holes.
+func copyHoles(out, in int, size int64) error {
 	for pos := int64(0); pos < size; {
-		data, err := unix.Seek(int(in.Fd()), pos, unix.SEEK_DATA)
+		data, err := unix.Seek(in, pos, unix.SEEK_DATA)
 		if err == unix.ENXIO || data >= size {
 			break // only a hole is left
 		}
 		if err != nil {
 			data = pos // a file system that knows no holes
 		}
-		end, err := unix.Seek(int(in.Fd()), data, unix.SEEK_HOLE)
+		end, err := unix.Seek(in, data, unix.SEEK_HOLE)
 		if err != nil || end > size {
 			end = size
 		}
@@ -81,22 +96,34 @@ func copyData(out, in *os.File, size int64) error {
 		}
 		pos = end
 	}
-	if size == 0 {
-		return nil // a new file is empty, and an untouched one keeps its times
-	}
-	return out.Truncate(size)
+	return unix.Ftruncate(out, size)
 }
 
 // copySpan copies one piece, in the kernel where both ends allow it.
-func copySpan(out, in *os.File, from, to int64) error {
+func copySpan(out, in int, from, to int64) error {
 	for from < to {
 		roff, woff := from, from
-		n, err := unix.CopyFileRange(int(in.Fd()), &roff, int(out.Fd()), &woff, int(min(to-from, 1<<30)), 0)
+		n, err := unix.CopyFileRange(in, &roff, out, &woff, int(min(to-from, 1<<30)), 0)
 		if err == unix.ENOSPC || err == unix.EDQUOT || err == unix.EIO {
 			return err
 		}
 		if err != nil || n == 0 {
-			_, err := io.Copy(io.NewOffsetWriter(out, from), io.NewSectionReader(in, from, to-from))
+			return copyThrough(out, in, from, to)
+		}
+		from += int64(n)
+	}
+	return nil
+}
+
+// copyThrough copies through memory, for file systems that do not copy.
+func copyThrough(out, in int, from, to int64) error {
+	buf := make([]byte, min(to-from, 1<<20))
+	for from < to {
+		n, err := unix.Pread(in, buf[:min(to-from, int64(len(buf)))], from)
+		if n <= 0 || err != nil {
+			return err // the file became shorter behind our back
+		}
+		if _, err := pwriteAll(out, buf[:n], from); err != nil {
 			return err
 		}
 		from += int64(n)
@@ -108,8 +135,10 @@ func copySpan(out, in *os.File, from, to int64) error {
 // chown clears set-id bits and file capabilities, so mode and extended
 // attributes follow it; everything touches the times, so they come last.
 func copyMeta(src spot, st *unix.Stat_t, b *branch, tmp string) error {
-	if err := unix.Fchownat(b.orph, tmp, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return err
+	if int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid() {
+		if err := unix.Fchownat(b.orph, tmp, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return err
+		}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
 		if err := unix.Fchmodat(b.orph, tmp, st.Mode&0o7777, 0); err != nil {

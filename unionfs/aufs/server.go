@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -61,7 +62,8 @@ func Main() (served bool) {
 }
 
 func start(o order) (*FS, *fuse.Server, error) {
-	unix.Umask(0) // modes are the callers' business
+	unix.Umask(0)           // modes are the callers' business
+	debug.SetGCPercent(400) // little memory is in use: spend some of it on speed
 	u, err := New(o.Options)
 	if err != nil {
 		return nil, nil, err
