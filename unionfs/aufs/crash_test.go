@@ -264,3 +264,33 @@ func raceOnce(l *lab, r *rand.Rand) bool {
 	}
 	return err == nil || os.IsNotExist(err)
 }
+
+// TestSignalsDuringCopyUp: a caller that gets signals all the time (as Go
+// programs do) sends INTERRUPT for each. The copy-up goes on to its end.
+func TestSignalsDuringCopyUp(t *testing.T) {
+	inNamespace(t, func(t *testing.T, dir string) {
+		l := newLab(t, dir, "")
+		data := bytes.Repeat([]byte("0123456789abcdef"), 4<<16)
+		for i := range 10 {
+			must(os.WriteFile(fmt.Sprintf("%s/f%d", l.ro, i), data, 0o644))
+		}
+		stop := make(chan bool)
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					unix.Kill(os.Getpid(), unix.SIGURG)
+				}
+			}
+		}()
+		for i := range 10 {
+			must(os.Chmod(fmt.Sprintf("%s/f%d", l.mnt, i), 0o600))
+		}
+		close(stop)
+		for i := range 10 {
+			l.want(fmt.Sprintf("%s/f%d", l.rw, i), string(data))
+		}
+	})
+}

@@ -41,12 +41,18 @@ func (k *kernel) unregister(id int32) { k.server.UnregisterBackingFd(id) }
 
 // attrsChanged makes the kernel forget the attributes of folders that a
 // copy-up changed by the way. Call it without locks.
-func (k *kernel) attrsChanged(nodes []*node) {
+func (k *kernel) attrsChanged(nodes []*node) { k.forget(nodes, -1) }
+
+// listsChanged makes it forget what is in the folders as well.
+func (k *kernel) listsChanged(nodes []*node) { k.forget(nodes, 0) }
+
+// forget sends FUSE_NOTIFY_INVAL_INODE; a negative offset spares the content.
+func (k *kernel) forget(nodes []*node, offset int64) {
 	if k.server == nil {
 		return
 	}
 	for _, n := range nodes {
-		k.server.InodeNotify(n.id, -1, 0)
+		k.server.InodeNotify(n.id, offset, 0)
 	}
 }
 

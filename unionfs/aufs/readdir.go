@@ -131,6 +131,10 @@ func (fs *FS) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fus
 	defer fs.mu.Unlock()
 	fs.nextFh++
 	out.Fh = fs.nextFh
+	if fs.cacheTime() > 0 {
+		// The kernel keeps the list until the folder's time changes.
+		out.OpenFlags |= fuse.FOPEN_CACHE_DIR | fuse.FOPEN_KEEP_CACHE
+	}
 	fs.dirs[out.Fh] = &dirHandle{n: n}
 	return fuse.OK
 }

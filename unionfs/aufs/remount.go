@@ -207,7 +207,7 @@ func (fs *FS) Remount(text string) error {
 	}
 	changed := fs.refreshAll()
 	fs.tree.Unlock()
-	fs.kernel.attrsChanged(changed)
+	fs.kernel.listsChanged(changed)
 	if !fs.kernel.expireNames() {
 		time.Sleep(min(fs.cacheTime(), time.Second)) // until the kernel's memory has run out
 	}

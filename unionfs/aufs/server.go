@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -40,25 +41,30 @@ func Main() (served bool) {
 	}
 	reply := os.NewFile(3, "reply")
 	var o order
-	err := json.NewDecoder(os.Stdin).Decode(&o)
-	var served1 *fuse.Server
-	var u *FS
-	if err == nil {
-		u, served1, err = start(o)
+	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
+		answerOnce(reply, fmt.Errorf("order to the aufs server: %w", err))
+		return true
 	}
+	u, server, err := start(o)
+	answerOnce(reply, err)
+	if err != nil {
+		return true
+	}
+	os.Chdir("/") // keep no folder busy
+	unmountOnTerm(o.Target)
+	server.Serve()
+	u.Close()
+	return true
+}
+
+// answerOnce tells the one who started us how it went, and lets him go.
+func answerOnce(reply *os.File, err error) {
 	out := outcome{}
 	if err != nil {
 		out = outcome{Errno: int(errnoNumber(err)), Text: err.Error()}
 	}
 	json.NewEncoder(reply).Encode(out)
 	reply.Close()
-	if err == nil {
-		os.Chdir("/") // keep no folder busy
-		unmountOnTerm(o.Target)
-		served1.Serve()
-		u.Close()
-	}
-	return true
 }
 
 func start(o order) (*FS, *fuse.Server, error) {
@@ -73,6 +79,9 @@ func start(o order) (*FS, *fuse.Server, error) {
 		u.Close()
 		return nil, nil, err
 	}
+	// A thread that waits for a request keeps a processor of the Go scheduler
+	// for a while: have some to spare for the ones that work.
+	runtime.GOMAXPROCS(max(4, 2*runtime.NumCPU()))
 	return u, server, nil
 }
 
@@ -130,6 +139,7 @@ func fuseOptions() *fuse.MountOptions {
 		MaxBackground:        64,
 		EnableSymlinkCaching: true,
 		EnableAcl:            true,
+		DisableSplice:        true, // a dozen system calls around a pipe cost more than one copy
 		Logger:               log.New(io.Discard, "", 0),
 		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: no copy of what is cut
 			fuse.CAP_HANDLE_KILLPRIV_V2 | // spares a question about capabilities before each write
