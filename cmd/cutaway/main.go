@@ -18,6 +18,7 @@ import (
 	"cutaway/labs"
 	"cutaway/labs/walk"
 	"cutaway/netdemo"
+	"cutaway/unionfs/aufs"
 )
 
 // Exit codes of cutaway.
@@ -57,6 +58,7 @@ func main() {
 	inside.Main()
 	probe.Main()
 	netdemo.Main()
+	aufs.Main()
 	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 }
 
@@ -109,7 +111,7 @@ func (p *program) rootCommand() *cobra.Command {
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
-		newCheckCommand(p.checkHooks()), newVMCommand())
+		newCheckCommand(p.checkHooks()), newVMCommand(), newAufsCommand())
 	return root
 }
 

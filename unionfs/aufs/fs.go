@@ -29,15 +29,14 @@ type FS struct {
 	nextID   int       // of the next branch; the kernel starts at 64
 	turn     int       // create=rr: whose turn it is
 
-	mu       sync.Mutex
-	nodes    map[uint64]*node
-	root     *node
-	inos     map[branchInode]uint64
-	nextIno  uint64
-	handles  map[uint64]*handle
-	dirs     map[uint64]*dirHandle
-	nextFh   uint64
-	tempName uint64
+	mu      sync.Mutex
+	nodes   map[uint64]*node
+	root    *node
+	inos    map[branchInode]uint64
+	nextIno uint64
+	handles map[uint64]*handle
+	dirs    map[uint64]*dirHandle
+	nextFh  uint64
 
 	kernel kernel // talks back: cache invalidation, passthrough
 }

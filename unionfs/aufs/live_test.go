@@ -96,14 +96,6 @@ func (l *lab) remount(text string) {
 	}
 }
 
-func (l *lab) again() {
-	l.t.Helper()
-	if err := l.u.Unmount(); err != nil {
-		l.t.Fatal(err)
-	}
-	l.mount("")
-}
-
 func put(path, text string) {
 	must(os.MkdirAll(filepath.Dir(path), 0o755))
 	must(os.WriteFile(path, []byte(text), 0o644))

@@ -33,28 +33,30 @@ type outcome struct {
 }
 
 // Main is to be called first thing in main and in TestMain. In the background
-// server that Mount starts it serves until the union is unmounted, and returns
-// true: the program ends then. In every other process it returns false.
-func Main() (served bool) {
-	if filepath.Base(os.Args[0]) != serverName {
-		return false
+// server that Mount starts it serves until the union is unmounted, and never
+// returns; in any other process it costs one comparison.
+func Main() {
+	if filepath.Base(os.Args[0]) == serverName {
+		serve(os.NewFile(3, "reply"))
+		os.Exit(0)
 	}
-	reply := os.NewFile(3, "reply")
+}
+
+func serve(reply *os.File) {
 	var o order
 	if err := json.NewDecoder(os.Stdin).Decode(&o); err != nil {
 		answerOnce(reply, fmt.Errorf("order to the aufs server: %w", err))
-		return true
+		return
 	}
 	u, server, err := start(o)
 	answerOnce(reply, err)
 	if err != nil {
-		return true
+		return
 	}
 	os.Chdir("/") // keep no folder busy
 	unmountOnTerm(o.Target)
 	server.Serve()
 	u.Close()
-	return true
 }
 
 // answerOnce tells the one who started us how it went, and lets him go.
