@@ -37,23 +37,24 @@ const (
 	fuseMagic = 0x65735546
 )
 
-// openBranch opens the directory at path and checks that it can be a branch.
-func openBranch(path string, perm Perm) (*branch, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// openBranch opens the directory at path, seen from the root directory that
+// prefix leads to, and checks that it can be a branch.
+func openBranch(prefix, path string, perm Perm) (*branch, error) {
+	fd, err := unix.Open(prefix+path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		// The module answers EINVAL for every path that it cannot use and
 		// tells the true reason in the kernel log only.
 		return nil, fmt.Errorf("lookup failed %s (%v): %w", path, err, unix.EINVAL)
 	}
 	b := &branch{path: path, perm: perm, fd: fd, orph: -1}
-	if err := b.examine(); err != nil {
+	if err := b.examine(prefix); err != nil {
 		b.close()
 		return nil, err
 	}
 	return b, nil
 }
 
-func (b *branch) examine() error {
+func (b *branch) examine(prefix string) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(b.fd, &st); err != nil {
 		return fmt.Errorf("stat of branch %s: %w", b.path, err)
@@ -67,7 +68,7 @@ func (b *branch) examine() error {
 	if text, bad := refusedFS[int64(fs.Type)]; bad {
 		return fmt.Errorf(text+": %w", b.path, unix.EINVAL)
 	}
-	if int64(fs.Type) == fuseMagic && answersAsAufs(b.path) {
+	if int64(fs.Type) == fuseMagic && answersAsAufs(prefix+b.path) {
 		return fmt.Errorf("unsupported filesystem, %s (aufs): %w", b.path, unix.EINVAL)
 	}
 	if b.perm.Writable() && fs.Flags&unix.ST_RDONLY != 0 {

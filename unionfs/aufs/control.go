@@ -50,7 +50,7 @@ func (fs *FS) Ioctl(_ <-chan struct{}, in *fuse.IoctlIn, msg []byte, _ *fuse.Ioc
 			return fuse.EPERM
 		}
 		errno, text := uint32(0), ""
-		if err := fs.Remount(unpack(msg)); err != nil {
+		if err := fs.remount(unpack(msg), fmt.Sprintf("/proc/%d/root", in.Pid)); err != nil {
 			errno, text = uint32(errnoNumber(err)), err.Error()
 		}
 		pack(answer, errno, text)

@@ -132,7 +132,7 @@ func TestNoteIsRedone(t *testing.T) {
 			}
 			c.half(rw)
 			b.close()
-			b, err := openBranch(rw, Perm{Base: "rw"})
+			b, err := openBranch("", rw, Perm{Base: "rw"})
 			must(err)
 			must(b.prepare(true))
 			b.close()

@@ -44,6 +44,19 @@
 // survive kill -9. inode.go, plink.go and node.go keep identity. file.go,
 // readdir.go and attr.go speak FUSE. mount.go is the entry.
 //
+// # The server
+//
+// Mount starts this program once more as a server in a mount namespace of its
+// own, mounts /dev/fuse on the target, and leaves. The server ends when the
+// union is unmounted, or when the mount namespace that sees it ends. It holds
+// the branches open and nothing else.
+//
+// How long the kernel may remember names and attributes is the option udba:
+// a second (reval, the default), for long (none: nobody else changes the
+// branches; what a store of image layers wants), not at all (notify). Files in
+// a rw branch are read and written by the kernel itself where it can
+// (passthrough.go).
+//
 // What this is not: a copy of the module's code. It was written from its
 // documented and observed behaviour; differences.go lists where it behaves
 // otherwise on purpose, and why.

@@ -22,6 +22,7 @@ type FS struct {
 
 	opts   Options
 	xiPath string
+	prefix string // leads to the root directory that branch paths start from
 	si     uint64 // the id in /sys/fs/aufs/si_<id>
 
 	tree     sync.RWMutex

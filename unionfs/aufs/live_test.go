@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -290,4 +291,44 @@ func TestStateOfTheModule(t *testing.T) {
 	if si != "5d2d0a1b8f4c4c2e" || err != nil {
 		t.Errorf("findSI = %q, %v; want 5d2d0a1b8f4c4c2e", si, err)
 	}
+}
+
+// TestServerEndsWithNamespace: a union that nobody unmounts goes when the last
+// process of its mount namespace goes, and its server with it.
+func TestServerEndsWithNamespace(t *testing.T) {
+	needRoot(t)
+	cmd := &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{"aufs-test-leaver"},
+		SysProcAttr: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS},
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := 0
+	fmt.Sscan(string(out), &pid)
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err == nil {
+		waitEnd(pidfd, 5*time.Second)
+		unix.Close(pidfd)
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if pid == 0 || err == nil && !strings.Contains(string(text), ") Z ") {
+		t.Errorf("server %q is still there: %s", out, text)
+		unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
+// mountAndLeave mounts a union, prints its server's pid, and ends.
+func mountAndLeave() {
+	must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	must(unix.Mount("cutaway", "/tmp", "tmpfs", 0, ""))
+	for _, dir := range []string{"rw", "ro", "mnt"} {
+		must(os.Mkdir("/tmp/"+dir, 0o755))
+	}
+	u, err := Mount(Spec{Options: "br:/tmp/rw=rw:/tmp/ro=ro", Target: "/tmp/mnt", ForceFUSE: true})
+	must(err)
+	s, err := u.State()
+	must(err)
+	fmt.Println(s.PID)
 }

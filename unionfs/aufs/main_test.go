@@ -17,4 +17,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var roles = map[string]func(){"aufs-test-record": replayFromStdin}
+var roles = map[string]func(){
+	"aufs-test-record": replayFromStdin,
+	"aufs-test-leaver": mountAndLeave,
+}

@@ -47,7 +47,7 @@ func Mount(s Spec) (*Union, error) {
 	if !s.ForceFUSE && kernelHasAufs("/proc/filesystems") {
 		return mountKernel(s, target)
 	}
-	if err := startServer(order{Options: s.Options, Target: target, ReadOnly: s.ReadOnly}); err != nil {
+	if err := startServer(order{Options: s.Options, Target: target}, s.ReadOnly); err != nil {
 		return nil, err
 	}
 	return &Union{Target: target, Kind: KindFUSE}, nil
@@ -79,35 +79,65 @@ func mountKernel(s Spec, target string) (*Union, error) {
 	return &Union{Target: target, Kind: KindKernel}, nil
 }
 
-// startServer starts this program once more as the server, and waits until the
-// union is mounted or has failed.
-func startServer(o order) error {
-	text, err := json.Marshal(o)
+// startServer starts this program once more as the server, in a mount
+// namespace of its own, and mounts what it serves here.
+func startServer(o order, readOnly bool) error {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return fmt.Errorf("opening /dev/fuse: %w", err)
 	}
-	reply, theirs, err := os.Pipe()
+	dev := os.NewFile(uintptr(fd), "/dev/fuse")
+	defer dev.Close()
+	answers, theirs, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("pipe for the aufs server: %w", err)
 	}
-	defer reply.Close()
+	defer answers.Close()
 	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{serverName}, Stdin: strings.NewReader(string(text)),
-		ExtraFiles: []*os.File{theirs}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		Path: "/proc/self/exe", Args: []string{serverName}, ExtraFiles: []*os.File{theirs, dev},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS},
 	}
-	err = cmd.Start()
+	orders, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	theirs.Close()
 	if err != nil {
 		return fmt.Errorf("starting the aufs server: %w", err)
 	}
 	go cmd.Wait() // so that it is no zombie if we live longer
+	defer orders.Close()
+	return o.carryOut(fd, json.NewEncoder(orders), json.NewDecoder(answers), readOnly)
+}
+
+// carryOut leads the server through its two stages, with the mount in between:
+// reading /dev/fuse before it is mounted would fail.
+func (o order) carryOut(fd int, orders *json.Encoder, answers *json.Decoder, readOnly bool) error {
+	orders.Encode(o)
+	if err := hear(answers); err != nil {
+		return err
+	}
+	if err := mountFuse(fd, o.Target, readOnly); err != nil {
+		return err
+	}
+	orders.Encode(o)
+	if err := hear(answers); err != nil {
+		unix.Unmount(o.Target, unix.MNT_DETACH)
+		return err
+	}
+	return nil
+}
+
+// hear waits for one answer of the server.
+func hear(answers *json.Decoder) error {
 	var out outcome
-	if err := json.NewDecoder(reply).Decode(&out); err != nil {
+	if err := answers.Decode(&out); err != nil {
 		return fmt.Errorf("the aufs server ended without an answer (does the program call aufs.Main?): %w",
 			orElse(ignoreEOF(err), unix.EIO))
 	}
 	if out.Errno != 0 {
-		return fmt.Errorf("%s: %w", strings.TrimSuffix(out.Text, ": "+syscall.Errno(out.Errno).Error()), syscall.Errno(out.Errno))
+		errno := syscall.Errno(out.Errno)
+		return fmt.Errorf("%s: %w", strings.TrimSuffix(out.Text, ": "+errno.Error()), errno)
 	}
 	return nil
 }
@@ -180,7 +210,9 @@ func findSI(r io.Reader, target string) (si string, err error) {
 	return si, nil
 }
 
-// Remount changes branches: "append:/a=ro,del:/b". See FS.Remount.
+// Remount changes branches: "append:/a=ro,del:/b". A path that
+// does not exist fails all; an error found while acting leaves the earlier
+// actions in force. Without actions the union looks at its branches anew.
 func (u *Union) Remount(text string) error {
 	if u.Kind == KindFUSE {
 		return askRemount(u.Target, text)

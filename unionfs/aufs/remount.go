@@ -16,7 +16,7 @@ func (fs *FS) mountBranches() error {
 	if len(fs.opts.Actions) == 0 {
 		return fmt.Errorf("no branches: %w", unix.EINVAL)
 	}
-	if err := lookPaths(fs.opts.Actions); err != nil {
+	if err := fs.lookPaths(fs.opts.Actions); err != nil {
 		return err
 	}
 	for i, a := range fs.opts.Actions {
@@ -34,10 +34,10 @@ func (fs *FS) mountBranches() error {
 	return fs.touchXino()
 }
 
-func lookPaths(actions []Action) error {
+func (fs *FS) lookPaths(actions []Action) error {
 	for _, a := range actions {
 		var st unix.Stat_t
-		err := unix.Stat(a.Path, &st)
+		err := unix.Stat(fs.prefix+a.Path, &st)
 		if err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			err = unix.ENOTDIR
 		}
@@ -72,7 +72,7 @@ func (fs *FS) act(a Action) error {
 
 // addBranch puts a directory at an index. One that is in already is left as it is.
 func (fs *FS) addBranch(index int, path string, perm Perm) error {
-	b, err := openBranch(path, perm)
+	b, err := openBranch(fs.prefix, path, perm)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (fs *FS) renumberBranches() {
 // branchAt finds the branch that a path leads to, nil if none.
 func (fs *FS) branchAt(path string) *branch {
 	var st unix.Stat_t
-	if unix.Stat(path, &st) != nil {
+	if unix.Stat(fs.prefix+path, &st) != nil {
 		return nil
 	}
 	for _, b := range fs.branches {
@@ -187,19 +187,23 @@ func (fs *FS) modBranch(path string, perm Perm) error {
 	return nil
 }
 
-// Remount changes the branch list of a union in use: append:, prepend:,
+// remount changes the branch list of a union in use: append:, prepend:,
 // add:INDEX:, del:, mod:, in the order given. A path that does not exist fails
 // all; an error found while acting leaves the earlier actions in force.
 // Without any action it makes the union look at its branches anew.
-func (fs *FS) Remount(text string) error {
+//
+// Paths are those of the process that asks; prefix leads to its root directory.
+func (fs *FS) remount(text, prefix string) error {
 	opts, err := ParseOptions(text)
 	if err != nil {
 		return err
 	}
-	if err := lookPaths(opts.Actions); err != nil {
+	fs.tree.Lock()
+	fs.prefix = prefix
+	if err := fs.lookPaths(opts.Actions); err != nil {
+		fs.tree.Unlock()
 		return err
 	}
-	fs.tree.Lock()
 	for _, a := range opts.Actions {
 		if err = fs.act(a); err != nil {
 			break
