@@ -19,6 +19,7 @@ import (
 	"cutaway/labs/walk"
 	"cutaway/minicontainer/oci"
 	"cutaway/netdemo"
+	"cutaway/unionfs/aufs"
 )
 
 // Exit codes of cutaway.
@@ -59,6 +60,7 @@ func main() {
 	inside.Main()
 	probe.Main()
 	netdemo.Main()
+	aufs.Main()
 	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 }
 
@@ -111,7 +113,7 @@ func (p *program) rootCommand() *cobra.Command {
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
-		newCheckCommand(p.checkHooks()), newVMCommand(), newOCICommand())
+		newCheckCommand(p.checkHooks()), newVMCommand(), newAufsCommand(), newOCICommand())
 	return root
 }
 
