@@ -120,7 +120,7 @@ const (
 
 func chrootStep() bench.Step {
 	return bench.Step{
-		Name: "chroot", Inside: chrooted,
+		Name: "chroot", Inside: guest,
 		Reproduces: []string{"ns-mnt-pivot"},
 		Do: func(ctx context.Context, b *bench.Bench) error {
 			if err := buildJail(b); err != nil {
@@ -145,7 +145,7 @@ func chrootStep() bench.Step {
 
 func escapeStep() bench.Step {
 	return bench.Step{
-		Name: "escape", Inside: climber,
+		Name: "escape", Inside: chrooted,
 		Reproduces: []string{"ns-mnt-pivot"},
 		Do: func(ctx context.Context, b *bench.Bench) error {
 			return startInJail(ctx, b, climber, func(p *nsdemo.Process) error {
@@ -172,7 +172,7 @@ func escapeStep() bench.Step {
 
 func pivotStep() bench.Step {
 	return bench.Step{
-		Name: "pivot", Inside: pivoted,
+		Name: "pivot", Inside: climber,
 		Reproduces: []string{"ns-mnt-pivot"},
 		Do: func(ctx context.Context, b *bench.Bench) error {
 			return startInJail(ctx, b, pivoted, func(p *nsdemo.Process) error { return p.PivotRoot(ctx, b.Path("jail")) })
@@ -197,7 +197,7 @@ func pivotStep() bench.Step {
 
 func captiveStep() bench.Step {
 	return bench.Step{
-		Name: "captive", Inside: captive,
+		Name: "captive", Inside: pivoted,
 		Reproduces: []string{"ns-mnt-pivot"},
 		Do: func(ctx context.Context, b *bench.Bench) error {
 			return startInJail(ctx, b, captive, func(p *nsdemo.Process) error {

@@ -25,14 +25,14 @@ const (
 
 func userRefusedStep() bench.Step {
 	return bench.Step{
-		Name: "refused", Inside: rebel, Needs: needs("ns.user"),
+		Name: "refused", Inside: inner, Needs: needs("ns.user.unprivileged"),
 		Reproduces: []string{"ns-user-reboot"},
 		Do:         startAsOrdinary(rebel),
 		ByHand: bench.ByHand{
 			Lines: func(b *bench.Bench) []string {
 				return append(startAsOrdinaryByHand(b, rebel),
 					"! "+enterAsRoot(b, rebel)+"hostname cutaway-rebel",
-					"! "+enterAsRoot(b, rebel)+"mount -t ext4 -o ro "+blockDevice()+" /mnt")
+					"! "+enterAsRoot(b, rebel)+"--mount mount -t ext4 -o ro "+blockDevice()+" /mnt")
 			},
 			Tools: append([]bench.Tool{bench.Hostname, bench.Mount}, userTools...),
 		},
@@ -120,7 +120,7 @@ func blockDevice() string {
 
 func userRebootStep() bench.Step {
 	return bench.Step{
-		Name: "reboot", Inside: cell, Needs: needs("ns.user", "ns.pid"),
+		Name: "reboot", Inside: rebel, Needs: needs("ns.user", "ns.pid"),
 		Reproduces: []string{"ns-user-reboot"},
 		Do:         startCell,
 		ByHand: bench.ByHand{
@@ -167,7 +167,7 @@ func readReboot(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 
 func userSwitchesStep() bench.Step {
 	return bench.Step{
-		Name:       "switches",
+		Name: "switches", Inside: cell,
 		Reproduces: []string{"ns-user-limit"},
 		ByHand: bench.ByHand{
 			Lines: bench.Lines("cat /proc/sys/user/max_user_namespaces",
@@ -220,7 +220,7 @@ const limitFile = "/proc/sys/user/max_user_namespaces"
 
 func userLimitStep() bench.Step {
 	return bench.Step{
-		Name: "limit", Inside: inner, Needs: needs("ns.user", "ns.limits"),
+		Name: "limit", Inside: inner, Needs: needs("ns.user.unprivileged", "ns.limits"),
 		Reproduces: []string{"ns-user-limit"},
 		Do:         setLimitInside,
 		ByHand: bench.ByHand{

@@ -2,6 +2,7 @@ package labs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -105,14 +106,14 @@ func enterAsRoot(b *bench.Bench, name string) string {
 	if b.Where == "userns" {
 		keep = " --preserve-credentials"
 	}
-	return "nsenter --target $(cat " + name + ".pid) --user --mount" + keep + " "
+	return "nsenter --target $(cat " + name + ".pid) --user" + keep + " "
 }
 
 var userTools = []bench.Tool{bench.Setpriv, bench.Unshare, bench.Sleep, bench.Nsenter}
 
 func userRootStep() bench.Step {
 	return bench.Step{
-		Name: "root", Inside: inner, Needs: needs("ns.user"),
+		Name: "root", Inside: inner, Needs: needs("ns.user.unprivileged"),
 		Reproduces: []string{"ns-user-root"},
 		Do:         startAsOrdinary(inner),
 		ByHand: bench.ByHand{
@@ -220,12 +221,12 @@ func readOverflow(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) 
 
 func userFileStep() bench.Step {
 	return bench.Step{
-		Name: "file", Inside: inner, Needs: needs("ns.user"),
+		Name: "file", Inside: inner, Needs: needs("ns.user.unprivileged"),
 		Reproduces: []string{"ns-user-root"},
 		Do:         writeFileInside,
 		ByHand: bench.ByHand{
 			Lines: func(b *bench.Bench) []string {
-				return []string{"mkdir -m 777 drop", enterAsRoot(b, inner) + "touch $LAB/drop/made-inside"}
+				return []string{"mkdir -m 777 drop", enterAsRoot(b, inner) + "touch drop/made-inside"}
 			},
 			Tools: []bench.Tool{bench.Mkdir, bench.Nsenter},
 		},
@@ -246,19 +247,31 @@ func writeFileInside(ctx context.Context, b *bench.Bench) error {
 	if err := os.Chmod(b.Path("drop"), 0o777); err != nil { // Mkdir's mode is cut by the umask
 		return err
 	}
-	p, err := b.Inside(ctx, inner)
+	p, err := enterUser(ctx, b)
 	if err != nil {
 		return err
 	}
-	return p.WriteFile(ctx, b.Path("drop", "made-inside"), "", 0o644)
+	return errors.Join(p.WriteFile(ctx, madeInside, "", 0o644), p.Close())
+}
+
+const madeInside = "drop/made-inside"
+
+// enterUser makes a process that is the inner root, but stays in the lab host's
+// mount namespace, and so in the scratch folder: the way to that from / may be
+// barred to an ordinary user.
+func enterUser(ctx context.Context, b *bench.Bench) (*nsdemo.Process, error) {
+	pid, err := b.Pid(inner)
+	if err != nil {
+		return nil, err
+	}
+	return nsdemo.Join(ctx, pid, nsdemo.User)
 }
 
 func readFileOwner(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	if _, err := ordinaryID(b); err != nil {
 		return nil, err
 	}
-	file := b.Path("drop", "made-inside")
-	out, err := nsdemo.Stat(file)
+	out, err := nsdemo.Stat(madeInside)
 	if err != nil {
 		return nil, nil // not made yet
 	}
@@ -266,11 +279,12 @@ func readFileOwner(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error)
 	if err != nil {
 		return nil, err
 	}
-	facts := []evidence.Fact{evidence.F("owner outside", "stat(2) drop/made-inside", strconv.Itoa(id))}
-	p, err := b.Inside(ctx, inner)
+	facts := []evidence.Fact{evidence.F("owner outside", "stat(2) "+madeInside, strconv.Itoa(id))}
+	p, err := enterUser(ctx, b)
 	if err != nil {
 		return facts, err
 	}
-	in, err := p.Stat(ctx, file)
-	return append(facts, evidence.F("owner inside", "stat(2) drop/made-inside, inside", strconv.Itoa(in.UID))), err
+	defer p.Close()
+	in, err := p.Stat(ctx, madeInside)
+	return append(facts, evidence.F("owner inside", "stat(2) "+madeInside+", inside", strconv.Itoa(in.UID))), err
 }

@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/creack/pty"
-	"golang.org/x/sys/unix"
 
 	"cutaway/internal/inside"
 	"cutaway/labs/bench"
@@ -71,33 +70,31 @@ func startShell(ctx context.Context, dir string, pid int, slave *os.File) (end f
 	if err != nil {
 		return nil, err
 	}
-	// The helper becomes the shell, so the call never returns an answer.
-	if err := h.Call(ctx, becomeShell, nil, nil); !errors.Is(err, inside.ErrGone) {
+	if err := h.Call(ctx, startTheShell, nil, nil); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return func() { h.Close() }, nil
 }
 
-const becomeShell = "walk.shell"
+const startTheShell = "walk.shell"
 
-func init() { inside.Register(becomeShell, execShell) }
+func init() { inside.Register(startTheShell, shellInside) }
 
-// execShell runs in a helper: it takes the terminal that it was given as fd 4
-// and turns into a shell on it.
-func execShell(context.Context, json.RawMessage) (any, error) {
-	const terminal = 4
-	if _, err := unix.Setsid(); err != nil {
-		return nil, fmt.Errorf("setsid: %w", err)
+// shellInside runs in a helper: it starts a shell on the terminal that it was
+// given as fd 4. The shell is a child, since only who leads no process group
+// may begin a session, and a helper leads one. The helper's own hold on the
+// terminal is let go of, so that the shell's end is the terminal's end.
+func shellInside(context.Context, json.RawMessage) (any, error) {
+	terminal := os.NewFile(4, "terminal")
+	defer terminal.Close()
+	cmd := exec.Command("/bin/sh", "-i")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, err
 	}
-	if err := unix.IoctlSetInt(terminal, unix.TIOCSCTTY, 0); err != nil {
-		return nil, fmt.Errorf("ioctl(TIOCSCTTY): %w", err)
-	}
-	for fd := range 3 {
-		if err := unix.Dup3(terminal, fd, 0); err != nil {
-			return nil, fmt.Errorf("dup3: %w", err)
-		}
-	}
-	return nil, unix.Exec("/bin/sh", []string{"sh", "-i"}, os.Environ())
+	go cmd.Wait() // reaps it
+	return nil, nil
 }
 
 func prompt(pid int) string {
