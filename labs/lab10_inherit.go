@@ -130,7 +130,7 @@ func inheritStep() bench.Step {
 		},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the member's own file promises more than one CPU", "the member's own quota", evidence.OneOf("unlimited", "2 CPUs")),
-			evidence.Becomes("two busy loops in the member use one CPU together", "CPU use of the member", evidence.Between(70, 120)),
+			evidence.Becomes("two busy loops in the member use one CPU together", "CPU use of the member", evidence.Between(40, 120)),
 			evidence.Becomes("it is the team that was made to wait", "throttled periods of the team", evidence.AtLeast(1)),
 		},
 	}

@@ -112,9 +112,13 @@ func (r *Run) PutBackTo(mark int) error {
 	return r.replay(state.pending[mark:])
 }
 
+// replay undoes, last made first. Only the run's processes go before all else:
+// they hold groups, mounts and devices busy, whenever they were started.
 func (r *Run) replay(pending []Undo) error {
 	var errs []error
-	for _, u := range slices.Backward(pending) {
+	order := slices.Clone(pending)
+	slices.SortStableFunc(order, func(a, b Undo) int { return rank(a) - rank(b) })
+	for _, u := range slices.Backward(order) {
 		if err := u.Apply(); err != nil {
 			errs = append(errs, err)
 			continue
@@ -124,6 +128,13 @@ func (r *Run) replay(pending []Undo) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func rank(u Undo) int {
+	if u.Kind == SweepMarked {
+		return 1
+	}
+	return 0
 }
 
 // End puts back what is left and removes the journal. A journal with something

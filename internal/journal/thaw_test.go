@@ -1,6 +1,12 @@
 package journal
 
-import "testing"
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
 
 func TestFreezerIsFound(t *testing.T) {
 	const groups = "8:pids:/a\n6:cpu,freezer:/cutaway-1-2-ice\n0::/b\n"
@@ -18,5 +24,43 @@ func TestFreezerIsFound(t *testing.T) {
 	}
 	if got := freezerMount([]byte("1 0 0:1 / / rw - ext4 freezer rw\n")); got != "" {
 		t.Errorf("freezerMount without one = %q; want none", got)
+	}
+}
+
+// A process in a group keeps it busy, so processes are ended first although the
+// intent to end them was the first of the run.
+func TestProcessesAreEndedFirst(t *testing.T) {
+	run, err := Begin(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sleeper := exec.Command("sleep", "1000")
+	sleeper.Env = append(os.Environ(), TokenVariable+"="+run.ID)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range []Undo{{Kind: SweepMarked, Name: run.ID}, {Kind: RemoveFile, Path: file}} {
+		if err := run.Intend(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go sleeper.Wait()
+	if err := run.PutBack(); err != nil {
+		t.Fatal(err)
+	}
+	state, err := os.ReadFile(journalPath(run.dir, run.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sweep, removal := bytes.Index(state, []byte(`"undone":{"kind":"sweep"`)), bytes.Index(state, []byte(`"undone":{"kind":"remove-file"`))
+	if sweep < 0 || removal < 0 || sweep > removal {
+		t.Errorf("the journal has the sweep at %d and the removal at %d; want the sweep first:\n%s", sweep, removal, state)
+	}
+	if err := run.End(); err != nil {
+		t.Error(err)
 	}
 }
