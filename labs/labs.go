@@ -21,6 +21,7 @@ func All() []bench.Lab {
 		utsLab(),
 		ipcLab(),
 		userLab(),
+		netLab(),
 		groupsLab(),
 		cpuLab(),
 		memoryLab(),
