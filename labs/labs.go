@@ -22,6 +22,7 @@ func All() []bench.Lab {
 		ipcLab(),
 		userLab(),
 		netLab(),
+		cgroupnsLab(),
 		groupsLab(),
 		cpuLab(),
 		memoryLab(),
