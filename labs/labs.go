@@ -23,6 +23,7 @@ func All() []bench.Lab {
 		userLab(),
 		netLab(),
 		cgroupnsLab(),
+		timeLab(),
 		groupsLab(),
 		cpuLab(),
 		memoryLab(),
