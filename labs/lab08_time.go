@@ -167,7 +167,9 @@ func daysAndTime(d time.Duration) string {
 	return fmt.Sprintf("%d d %02d:%02d:%02d", d/day, d%day/time.Hour, d%time.Hour/time.Minute, d%time.Minute/time.Second)
 }
 
-func wholeSeconds(d time.Duration) string { return fmt.Sprint(int64(d.Round(time.Second) / time.Second)) }
+func wholeSeconds(d time.Duration) string {
+	return fmt.Sprint(int64(d.Round(time.Second) / time.Second))
+}
 
 // readAhead subtracts the host's readings from the inner ones.
 func readAhead(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {

@@ -24,6 +24,7 @@ func All() []bench.Lab {
 		netLab(),
 		cgroupnsLab(),
 		timeLab(),
+		togetherLab(),
 		groupsLab(),
 		cpuLab(),
 		memoryLab(),
