@@ -59,7 +59,8 @@ func TestOnlyChildrenEnterAPidNamespace(t *testing.T) {
 	if got := must(nsdemo.ID(proc, p.Pid(), nsdemo.PID))(t); got != own {
 		t.Errorf("the process itself moved to %d", got)
 	}
-	must(p.Spawn(t.Context(), "sleep", "1000"))(t)
+	first := must(p.Spawn(t.Context(), "sleep", "1000"))(t) // number 1 in there
+	t.Cleanup(func() { unix.Kill(first, unix.SIGKILL) })
 	if got := must(nsdemo.ChildrenID(proc, p.Pid(), nsdemo.PID))(t); got == own || got == 0 {
 		t.Errorf("pid_for_children = %d; want another than %d", got, own)
 	}

@@ -43,7 +43,7 @@ func (p *Process) InnerPid(ctx context.Context) (int, error) {
 // Spawn starts a program inside by clone(2) and execve(2), as a child of the
 // process, and returns its inner pid. It ends with the process; or, where
 // [Process.Setns] or [Process.Unshare] sent it to another pid namespace, with
-// process 1 of that.
+// process 1 of that. If it is number 1 itself, the caller has to end it.
 func (p *Process) Spawn(ctx context.Context, argv ...string) (innerPid int, err error) {
 	return askSpawn(ctx, p, programRequest{Argv: argv})
 }
