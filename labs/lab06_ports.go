@@ -2,14 +2,12 @@ package labs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"cutaway/internal/evidence"
@@ -55,7 +53,7 @@ func netLoopbackStep() bench.Step {
 		Expect: []evidence.Expectation{
 			evidence.Becomes("lo is up inside, and has 127.0.0.1", "lo inside", evidence.Matches(`^UP, .*127\.0\.0\.1/8`)),
 			evidence.Becomes("127.0.0.1 is there now, but nobody listens: connection refused, no longer network unreachable",
-				"answer inside", evidence.Equals(syscall.ECONNREFUSED.Error())),
+				"answer inside", evidence.Equals("ECONNREFUSED")),
 			evidence.Keeps("the host's lo is another device, and is as it was", "lo on the host"),
 		},
 	}
@@ -95,7 +93,7 @@ func netListenInsideStep() bench.Step {
 		Expect: []evidence.Expectation{
 			evidence.Becomes("inside, a socket listens on the port", "socket inside", evidence.Equals("LISTEN")),
 			evidence.Becomes("connecting from inside reaches it", "answer inside", evidence.Equals(saidInside)),
-			evidence.AlwaysIs("on the host the port is free, and nobody answers there", "answer on the host", evidence.Equals(syscall.ECONNREFUSED.Error())),
+			evidence.AlwaysIs("on the host the port is free, and nobody answers there", "answer on the host", evidence.Equals("ECONNREFUSED")),
 		},
 	}
 }
@@ -194,15 +192,15 @@ func listens(table, port string) bool {
 // readAnswers connects to the port on both sides and notes what is said, or why
 // there was no connection.
 func readAnswers(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
-	heard := answer(dialHere(ctx, loopbackAddress(b)))
-	facts := []evidence.Fact{evidence.F("answer on the host", "nc 127.0.0.1 "+port(b), heard)}
+	said := heard(dialHere(ctx, loopbackAddress(b)))
+	facts := []evidence.Fact{evidence.F("answer on the host", "nc 127.0.0.1 "+port(b), said)}
 	p, err := b.Inside(ctx, inner)
 	if err != nil {
 		return facts, err
 	}
 	pid, _ := b.Pid(inner)
 	from := fmt.Sprintf("nsenter --target %d --net nc 127.0.0.1 %s", pid, port(b))
-	return append(facts, evidence.F("answer inside", from, answer(p.Dial(ctx, loopbackAddress(b))))), nil
+	return append(facts, evidence.F("answer inside", from, heard(p.Dial(ctx, loopbackAddress(b))))), nil
 }
 
 // dialHere does on the lab host what [nsdemo.Process.Dial] does inside.
@@ -217,13 +215,10 @@ func dialHere(ctx context.Context, address string) (string, error) {
 	return string(said), err
 }
 
-// answer is what was said, or the kernel's reason in its own words.
-func answer(said string, err error) string {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno.Error()
-	}
+// heard is what was said, or why there was no connection.
+func heard(said string, err error) string {
 	if err != nil {
-		return err.Error()
+		return answer(err)
 	}
 	return strings.TrimSpace(said)
 }
@@ -240,8 +235,8 @@ func netConflictStep() bench.Step {
 		},
 		Look: []bench.View{{Title: "one more listener on the port", Read: readConflict}},
 		Expect: []evidence.Expectation{
-			evidence.Is("within one net namespace the kernel does refuse a second listener on a port", "one more inside", evidence.Equals(syscall.EADDRINUSE.Error())),
-			evidence.Is("so it does on the host", "one more on the host", evidence.Equals(syscall.EADDRINUSE.Error())),
+			evidence.Is("within one net namespace the kernel does refuse a second listener on a port", "one more inside", evidence.Equals("EADDRINUSE")),
+			evidence.Is("so it does on the host", "one more on the host", evidence.Equals("EADDRINUSE")),
 		},
 	}
 }
@@ -272,5 +267,5 @@ func tryListen(ctx context.Context, name string, b *bench.Bench, pid int) ([]evi
 		got = "listens on " + got
 	}
 	from := fmt.Sprintf("bind(2), listen(2) on %s in the net namespace of process %d", loopbackAddress(b), pid)
-	return []evidence.Fact{evidence.F(name, from, answer(got, err))}, nil
+	return []evidence.Fact{evidence.F(name, from, heard(got, err))}, nil
 }

@@ -107,7 +107,7 @@ func readInnerPath(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error)
 // telling is the line that has something to tell: not / on the host already.
 func telling(b *bench.Bench, all []twoPaths) (twoPaths, error) {
 	for _, p := range all {
-		if strings.HasSuffix(p.host, b.RunID()+"/"+box) {
+		if strings.HasSuffix(p.host, b.RunID()+"-"+box().name) {
 			return p, nil
 		}
 	}
@@ -201,7 +201,7 @@ func pathInBoxHierarchy(ctx context.Context, b *bench.Bench, pid int) (twoPaths,
 	if err != nil {
 		return twoPaths{}, err
 	}
-	box, err := telling(b, of)
+	shown, err := telling(b, of)
 	if err != nil {
 		return twoPaths{}, err
 	}
@@ -209,9 +209,9 @@ func pathInBoxHierarchy(ctx context.Context, b *bench.Bench, pid int) (twoPaths,
 	if err != nil {
 		return twoPaths{}, err
 	}
-	i := slices.IndexFunc(all, func(p twoPaths) bool { return p.hierarchy == box.hierarchy })
+	i := slices.IndexFunc(all, func(p twoPaths) bool { return p.hierarchy == shown.hierarchy })
 	if i < 0 {
-		return twoPaths{}, fmt.Errorf("process %d is in no group of the hierarchy %s", pid, box.label)
+		return twoPaths{}, fmt.Errorf("process %d is in no group of the hierarchy %s", pid, shown.label)
 	}
 	return all[i], nil
 }

@@ -304,14 +304,14 @@ func readPidNamespaces(_ context.Context, b *bench.Bench) ([]evidence.Fact, erro
 		return facts, err
 	}
 	facts = append(facts, evidence.F("for children of the caller", "readlink "+nsdemo.PID.ChildrenFile("/proc", pid), fmt.Sprint(children)))
-	child, err := childOf(pid)
+	child, err := firstChild(pid)
 	if err != nil {
 		return facts, err
 	}
 	return namespaceFact(facts, "of the caller's child", child, nsdemo.PID)
 }
 
-func childOf(pid int) (int, error) {
+func firstChild(pid int) (int, error) {
 	all, err := nsdemo.Processes("/proc")
 	if err != nil {
 		return 0, err
