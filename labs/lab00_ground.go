@@ -29,7 +29,7 @@ func groundFilesystemsStep() bench.Step {
 			Tools: []bench.Tool{bench.Cat},
 		},
 		Look: []bench.View{
-			{Title: "file systems for image layers", Columns: []string{"in /proc/filesystems", "asked with fsopen(2)", "what cutaway uses"}, Read: readFilesystems},
+			{Title: "file systems for image layers", Columns: []string{"in the list", "asked live", "what it does here, or what does it instead"}, Read: readFilesystems},
 		},
 		Expect: []evidence.Expectation{
 			agree("overlay"), agree("aufs"), agree("btrfs"), agree("xfs"), agree("fuse"),
@@ -65,13 +65,13 @@ func readFilesystems(ctx context.Context, _ *bench.Bench) ([]evidence.Fact, erro
 	for _, fs := range ground.Filesystems {
 		inList, uses := "no", fs.Otherwise
 		if listed[fs.Name] {
-			inList, uses = "yes", fs.Driver
+			inList = "yes"
 		}
-		if uses == "" {
-			uses = "yes"
+		asked := live[probe.ID("fs."+fs.Name)]
+		if probe.Usable(asked.State) {
+			uses = fs.Use
 		}
-		answer := live[probe.ID("fs."+fs.Name)]
-		facts = append(facts, evidence.F(fs.Name, "/proc/filesystems; fsopen(2)", inList, string(answer.State), uses))
+		facts = append(facts, evidence.F(fs.Name, "/proc/filesystems; "+lastCall(asked), inList, string(asked.State), uses))
 	}
 	return facts, nil
 }
@@ -91,7 +91,7 @@ func groundDriverStep() bench.Step {
 					driver, dtype := o.After.Value("storage driver"), o.After.Value("d_type")
 					return evidence.Judged(driver == "vfs" || dtype == "yes", "overlay2 with d_type, or vfs", driver+" with d_type "+dtype)
 				}),
-			evidence.Is("the version of control groups is known", "cgroup version", evidence.OneOf("1", "2", "1 and 2 (hybrid)")),
+			evidence.Is("the version of control groups is told", "cgroup version", evidence.OneOf("1", "2", "1 and 2 (hybrid)", "none mounted")),
 		},
 	}
 }
@@ -104,7 +104,10 @@ func executable() string {
 	return exe
 }
 
-func readInfo(ctx context.Context, _ *bench.Bench) ([]evidence.Fact, error) {
+func readInfo(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+	if b.Where == "userns" {
+		return ground.Info(ctx, ground.HomeRoot())
+	}
 	return ground.Info(ctx, ground.StateRoot())
 }
 
@@ -116,27 +119,29 @@ func groundCheckStep() bench.Step {
 			Tools: []bench.Tool{{Program: executable(), Package: "cutaway"}},
 		},
 		Look: []bench.View{
-			{Title: "every feature, asked live", Columns: []string{"state", "labs", "way out"}, Read: readCheck},
-			{Title: "features by state", Read: readStates},
+			{Title: "what the labs need", Columns: []string{"state", "labs", "way out"}, Read: readCheck},
+			{Title: "all features, by state", Read: readStates},
 		},
 		Expect: []evidence.Expectation{
 			evidence.Is("the kernel has mount namespaces", "ns.mnt", evidence.Equals("yes")),
 			sumOfStates(),
+			evidence.Is("for each feature that is not there, there is a way out", "without a way out", evidence.Equals("none")),
 		},
 	}
 }
 
-// readCheck lists what some lab needs, and what is missing.
+// readCheck lists what some lab needs. All that there is to know, also of
+// features that no lab needs, `cutaway check` tells.
 func readCheck(ctx context.Context, _ *bench.Bench) ([]evidence.Fact, error) {
 	needed := NeededBy()
 	var facts []evidence.Fact
 	for _, r := range probe.Run(ctx, probe.Options{}) {
-		if len(needed[r.ID]) == 0 && probe.Usable(r.State) && r.ID != "ns.mnt" {
+		if len(needed[r.ID]) == 0 {
 			continue
 		}
-		wayOut := r.Fix
-		if probe.Usable(r.State) {
-			wayOut = "none needed"
+		wayOut := "none needed"
+		if !probe.Usable(r.State) {
+			wayOut = r.Fix
 		}
 		facts = append(facts, evidence.F(string(r.ID), lastCall(r), string(r.State), strings.Join(needed[r.ID], " "), wayOut))
 	}
@@ -156,14 +161,18 @@ func lastCall(r probe.Result) string {
 // would be missing from the sum.
 func readStates(ctx context.Context, _ *bench.Bench) ([]evidence.Fact, error) {
 	counts, rows := map[probe.State]int{}, probe.Run(ctx, probe.Options{})
+	stuck := "none"
 	for _, r := range rows {
 		counts[r.State]++
+		if !probe.Usable(r.State) && r.Fix == "" {
+			stuck = string(r.ID)
+		}
 	}
 	facts := []evidence.Fact{evidence.F("features probed", "cutaway check", fmt.Sprint(len(rows)))}
 	for _, s := range []probe.State{probe.Yes, probe.Module, probe.Off, probe.Denied, probe.Limit, probe.No, probe.Unknown} {
 		facts = append(facts, evidence.F("features that are "+string(s), "cutaway check", fmt.Sprint(counts[s])))
 	}
-	return facts, nil
+	return append(facts, evidence.F("without a way out", "cutaway check", stuck)), nil
 }
 
 // sumOfStates claims that every feature got one of the seven answers.

@@ -59,7 +59,8 @@ func TestOnlyChildrenEnterAPidNamespace(t *testing.T) {
 	if got := must(nsdemo.ID(proc, p.Pid(), nsdemo.PID))(t); got != own {
 		t.Errorf("the process itself moved to %d", got)
 	}
-	must(p.Spawn(t.Context(), "sleep", "1000"))(t)
+	first := must(p.Spawn(t.Context(), "sleep", "1000"))(t) // number 1 in there
+	t.Cleanup(func() { unix.Kill(first, unix.SIGKILL) })
 	if got := must(nsdemo.ChildrenID(proc, p.Pid(), nsdemo.PID))(t); got == own || got == 0 {
 		t.Errorf("pid_for_children = %d; want another than %d", got, own)
 	}
@@ -194,5 +195,26 @@ func TestStartLeavesNothingAfterAnError(t *testing.T) {
 	}
 	if after := residue(); after != before {
 		t.Errorf("residue: before\n%safter\n%s", before, after)
+	}
+}
+
+// Who calls setns(2) keeps its pid; what it then starts is where it called to,
+// and lives: Go's check of the death signal would have it kill itself there.
+func TestSetnsSendsOnlyChildrenToAPidNamespace(t *testing.T) {
+	needRoot(t)
+	target, caller := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.PID}}), start(t, nsdemo.Spec{})
+	do(t, caller.Setns(t.Context(), target.Pid(), nsdemo.PID))
+	own := must(nsdemo.ID(proc, os.Getpid(), nsdemo.PID))(t)
+	want := must(nsdemo.ID(proc, target.Pid(), nsdemo.PID))(t)
+	if got := must(nsdemo.ID(proc, caller.Pid(), nsdemo.PID))(t); got != own {
+		t.Errorf("the caller is in pid namespace %d; want %d as before", got, own)
+	}
+	child := must(caller.Spawn(t.Context(), "sleep", "100"))(t)
+	if got := must(nsdemo.ID(proc, child, nsdemo.PID))(t); got != want {
+		t.Errorf("its child is in pid namespace %d; want the target's, %d", got, want)
+	}
+	do(t, target.Close())
+	if _, err := nsdemo.ID(proc, child, nsdemo.PID); err == nil {
+		t.Errorf("process %d outlives process 1 of its pid namespace", child)
 	}
 }

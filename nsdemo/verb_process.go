@@ -41,7 +41,9 @@ func (p *Process) InnerPid(ctx context.Context) (int, error) {
 }
 
 // Spawn starts a program inside by clone(2) and execve(2), as a child of the
-// process, and returns its inner pid. It ends with the process.
+// process, and returns its inner pid. It ends with the process; or, where
+// [Process.Setns] or [Process.Unshare] sent it to another pid namespace, with
+// process 1 of that. If it is number 1 itself, the caller has to end it.
 func (p *Process) Spawn(ctx context.Context, argv ...string) (innerPid int, err error) {
 	return askSpawn(ctx, p, programRequest{Argv: argv})
 }
@@ -51,11 +53,36 @@ func spawn(r programRequest) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if elsewhere, err := childrenElsewhere(); err != nil {
+		return 0, err
+	} else if elsewhere {
+		// The os package has the child compare getppid(2) with our pid before it
+		// relies on the death signal. In another pid namespace that is 0, and the
+		// child would take us for dead and kill itself.
+		cmd.SysProcAttr.Pdeathsig = 0
+	}
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
 	go cmd.Wait() // reaps it
 	return cmd.Process.Pid, nil
+}
+
+// childrenElsewhere tells whether children are born into another pid namespace.
+func childrenElsewhere() (bool, error) {
+	pid, err := ownPidIn("/proc")
+	if err != nil {
+		return false, err
+	}
+	own, err := ID("/proc", pid, PID)
+	if err != nil {
+		return false, err
+	}
+	children, err := ChildrenID("/proc", pid, PID)
+	if errors.Is(err, os.ErrNotExist) {
+		return true, nil // unshared, and no child yet: nobody could name it
+	}
+	return children != own, err
 }
 
 // Output is what a program wrote and how it ended.

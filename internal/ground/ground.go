@@ -13,15 +13,15 @@ import (
 	"cutaway/internal/probe"
 )
 
-// Filesystems are the ones that hold image layers in some storage driver, in
-// the order in which cutaway prefers their drivers.
-var Filesystems = []struct{ Name, Driver, Otherwise string }{
-	{"overlay", "overlay2", "layers by full copy (vfs)"},
-	{"aufs", "aufs", "cutaway's own AUFS in user space, over FUSE"},
-	{"btrfs", "btrfs", "a kernel that has it, in a virtual machine"},
-	{"zfs", "zfs", "zfs-fuse, or a virtual machine"},
-	{"xfs", "", "another backing file system; xfs itself is no driver"},
-	{"fuse", "", "a kernel that has it, in a virtual machine"},
+// Filesystems are the ones that layers of images are stacked with or stand on:
+// what cutaway does with each, and what it takes where the kernel has it not.
+var Filesystems = []struct{ Name, Use, Otherwise string }{
+	{"overlay", "stacks layers: storage driver overlay2", "layers by full copy (vfs)"},
+	{"aufs", "stacks layers: storage driver aufs", "cutaway's own AUFS in user space, over FUSE"},
+	{"btrfs", "clones layers: storage driver btrfs", "a kernel that has it, in a virtual machine"},
+	{"zfs", "clones layers: storage driver zfs", "zfs-fuse, or a virtual machine"},
+	{"xfs", "carries overlay2, with quotas", "ext4 below overlay2, as on most machines"},
+	{"fuse", "carries file systems in user space", "a kernel that has it, in a virtual machine"},
 }
 
 // Registered reads which file systems the kernel knows now (/proc/filesystems,
@@ -47,6 +47,12 @@ func StateRoot() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/cutaway"
 	}
+	return HomeRoot()
+}
+
+// HomeRoot is the state root of an ordinary user, also for one who is root of a
+// user namespace and so cannot be told from root by the uid.
+func HomeRoot() string {
 	if home, err := os.UserHomeDir(); err == nil {
 		return filepath.Join(home, ".local/share/cutaway")
 	}
