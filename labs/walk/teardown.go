@@ -29,6 +29,22 @@ func unmountBelow(dir string) error {
 	return errors.Join(errs...)
 }
 
+// netNames is where `ip netns add` puts the names of net namespaces: a file for
+// each with the namespace mounted on it. In the lab host it is the lab's own.
+const netNames = "/run/netns"
+
+// forgetNetNames takes the names away, so that a lab that is begun again, after
+// going back, can give them again. They are plain empty files.
+func forgetNetNames() error {
+	err := unmountBelow(netNames)
+	files, readErr := os.ReadDir(netNames)
+	err = errors.Join(err, readErr)
+	for _, f := range files {
+		err = errors.Join(err, os.Remove(filepath.Join(netNames, f.Name())))
+	}
+	return err
+}
+
 // emptyDir removes what is in the scratch folder. It is a tmpfs of this lab
 // alone with nothing mounted below, which is checked first: a recursive delete
 // must never meet a mount.
