@@ -16,7 +16,7 @@ import (
 // mount that is still in use is detached: the processes of the lab are gone by
 // now, and the mount namespace will go with the worker.
 func unmountBelow(dir string) error {
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir + "/"))
+	mounts, err := mountsBelow(dir)
 	if err != nil {
 		return err
 	}
@@ -27,6 +27,14 @@ func unmountBelow(dir string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// mountsBelow lists the mounts below the folder in the order in which they were
+// made. What is mounted on the folder itself is not below it.
+func mountsBelow(dir string) ([]*mountinfo.Info, error) {
+	return mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return !strings.HasPrefix(m.Mountpoint, dir+"/"), false
+	})
 }
 
 // netNames is where `ip netns add` puts the names of net namespaces: a file for
@@ -49,7 +57,7 @@ func forgetNetNames() error {
 // alone with nothing mounted below, which is checked first: a recursive delete
 // must never meet a mount.
 func emptyDir(dir string) error {
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir + "/"))
+	mounts, err := mountsBelow(dir)
 	if err != nil {
 		return err
 	}
