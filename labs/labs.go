@@ -26,6 +26,10 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		noneLab(),
+		hostNetLab(),
+		containerNetLab(),
+		bridgeLab(),
 	}
 }
 
