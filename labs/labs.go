@@ -30,6 +30,10 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		noneLab(),
+		hostNetLab(),
+		containerNetLab(),
+		bridgeLab(),
 	}
 }
 

@@ -85,7 +85,7 @@ func networkRules(bridge string, sub netip.Prefix, internal, hairpin bool) []pla
 		{f, "isolate-2", owner, join(to(bridge), drop())},
 		{f, "networks", owner, join(from(bridge), accept())},
 		{f, "networks", owner, join(to(bridge), drop())},
-		{f, "postrouting", owner, join(saddr(sub), notTo(bridge), masquerade())},
+		masqueradeRule(bridge, sub),
 	}
 	if hairpin {
 		// From 127.0.0.1 of the host to a published port: no container could answer to that source.

@@ -50,6 +50,34 @@ func TestJoinerHasTheTargetsIDs(t *testing.T) {
 	}
 }
 
+func TestStartBesideSharesSomeAndMakesTheRest(t *testing.T) {
+	needRoot(t)
+	first := start(t, nsdemo.Spec{Kinds: nsdemo.DockerKinds(), Proc: true})
+	own := []nsdemo.Kind{nsdemo.Mnt, nsdemo.PID}
+	p, err := nsdemo.StartBeside(t.Context(), first.Pid(), []nsdemo.Kind{nsdemo.Net, nsdemo.UTS}, nsdemo.Spec{Kinds: own, Proc: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing(t, p)
+	firsts, beside := must(nsdemo.IDs(proc, first.Pid()))(t), must(nsdemo.IDs(proc, p.Pid()))(t)
+	for _, k := range []nsdemo.Kind{nsdemo.Net, nsdemo.UTS} {
+		if firsts[k] != beside[k] {
+			t.Errorf("%s namespaces are %d and %d; want one", k, firsts[k], beside[k])
+		}
+	}
+	for _, k := range own {
+		if firsts[k] == beside[k] {
+			t.Errorf("both are in the %s namespace %d; want two", k, firsts[k])
+		}
+	}
+	if pid := must(p.InnerPid(t.Context()))(t); pid != 1 {
+		t.Errorf("inner pid is %d; want 1", pid)
+	}
+	if _, err := nsdemo.StartBeside(t.Context(), first.Pid(), own, nsdemo.Spec{Kinds: own}); err == nil {
+		t.Error("StartBeside that shares and makes the same kind gave no error")
+	}
+}
+
 // setns(2) with a pid namespace counts for children alone: the caller stays.
 func TestOnlyChildrenEnterAPidNamespace(t *testing.T) {
 	needRoot(t)

@@ -6,7 +6,7 @@ set -eu
 # program:package
 wanted="
 unshare:util-linux nsenter:util-linux mount:mount findmnt:util-linux setpriv:util-linux
-ipcmk:util-linux-extra ip:iproute2 nc:netcat-openbsd socat:socat ps:procps hostname:hostname
+ipcmk:util-linux perl:perl-base ip:iproute2 ping:iputils-ping nc:netcat-openbsd socat:socat ps:procps hostname:hostname
 nft:nftables iptables:iptables tcpdump:tcpdump busybox:busybox-static
 qemu-system-x86_64:qemu-system-x86 dmsetup:dmsetup mkfs.btrfs:btrfs-progs mkfs.xfs:xfsprogs
 runc:runc bwrap:bubblewrap

@@ -59,7 +59,21 @@ func Diff(before, after Snapshot) []Change {
 		changes = append(changes, missing("-", category, before[category], after[category])...)
 		changes = append(changes, missing("+", category, after[category], before[category])...)
 	}
-	return changes
+	return slices.DeleteFunc(changes, func(c Change) bool {
+		return c.Category == "sysctl" && (!hasSetting(before, c.Item) || !hasSetting(after, c.Item))
+	})
+}
+
+// hasSetting tells whether there is a sysctl of that name, whatever its value. One
+// that has come or gone did so with a kernel module: nobody has set anything.
+func hasSetting(s Snapshot, item string) bool {
+	name, _, _ := strings.Cut(item, " = ")
+	for other := range s["sysctl"] {
+		if strings.HasPrefix(other, name+" = ") {
+			return true
+		}
+	}
+	return false
 }
 
 func missing(sign, category string, from, in map[string]bool) []Change {

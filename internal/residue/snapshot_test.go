@@ -40,6 +40,22 @@ func TestTakeSeesAFileAndIsQuick(t *testing.T) {
 	}
 }
 
+func TestDiffTellsASettingFromAModule(t *testing.T) {
+	sysctl := func(items ...string) Snapshot {
+		s := Snapshot{"sysctl": {}}
+		for _, i := range items {
+			s["sysctl"][i] = true
+		}
+		return s
+	}
+	if got := Diff(sysctl("net/a = 1"), sysctl("net/a = 1", "net/nf_conntrack_max = 8192")); len(got) != 0 {
+		t.Errorf("a module came: %v; want nothing", got)
+	}
+	if got := Diff(sysctl("net/a = 1"), sysctl("net/a = 2")); len(got) != 2 {
+		t.Errorf("a setting was changed: %v; want the old value gone and the new one there", got)
+	}
+}
+
 func TestEveryCategoryReadsSomethingOrNothingWithoutFailing(t *testing.T) {
 	s := Take()
 	for _, category := range []string{"mount", "link", "sysctl", "file"} {

@@ -7,6 +7,7 @@
 //	Look ─▶ before ─┐
 //	Do (or the shell lines of ByHand)
 //	Look ─▶ after ──┴─▶ Expect ─▶ holds | fails | untested
+//	Draw, Plot: pictures of what there is now
 //
 // The views must not care who performed the act. So a process that a step
 // makes is known by a name and a pid, whether it came from Go or from a shell

@@ -40,6 +40,8 @@ type Step struct {
 	Look []View
 	// Plot is a measurement to draw, taken after the act.
 	Plot func(context.Context, *Bench) (evidence.Plot, error)
+	// Draw is a picture of what there is after the act.
+	Draw func(context.Context, *Bench) (evidence.Drawing, error)
 	// Expect is what is claimed over what was read.
 	Expect []evidence.Expectation
 }

@@ -16,6 +16,12 @@ var (
 	Ipcs     = Tool{"ipcs", "util-linux"}
 	Hostname = Tool{"hostname", "hostname"}
 	IP       = Tool{"ip", "iproute2"}
+	Bridge   = Tool{"bridge", "iproute2"}
+	Ss       = Tool{"ss", "iproute2"}
+	Nft      = Tool{"nft", "nftables"}
+	Ping     = Tool{"ping", "iputils-ping"}
+	Tcpdump  = Tool{"tcpdump", "tcpdump"}
+	Socat    = Tool{"socat", "socat"}
 	Nc       = Tool{"nc", "netcat-openbsd"}
 	Ps       = Tool{"ps", "procps"}
 	Taskset  = Tool{"taskset", "util-linux"}

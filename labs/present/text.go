@@ -34,6 +34,8 @@ func (t *Text) Event(e walk.Event, _ *walk.Worker) {
 		t.evidence(e)
 	case walk.PlotEvent:
 		t.plot(e)
+	case walk.DrawingEvent:
+		t.drawing(e)
 	case walk.ExpectEvent:
 		t.expect(e)
 	case walk.SummaryEvent:
@@ -202,6 +204,18 @@ func (t *Text) plot(e walk.PlotEvent) {
 		p.Marks[i].Name = t.Words.Term(t.key(e.Lab), p.Marks[i].Name)
 	}
 	t.line("%s", indent("  ", t.Style.plot(p)))
+}
+
+// drawing keeps the lines whole: a picture that is wrapped is none.
+func (t *Text) drawing(e walk.DrawingEvent) {
+	d := e.Drawing
+	t.line("  %s", t.Style.paint(bold, t.Words.Term(t.key(e.Lab), d.Title)))
+	lines := d.Plain
+	if t.Style.Boxes {
+		lines = d.Lines
+	}
+	t.line("%s", indent("    ", lines))
+	t.line("    %s", t.Style.paint(dim, t.say("drawn from: {}", d.From)))
 }
 
 var outcomeColors = map[evidence.Outcome]string{evidence.Holds: green, evidence.Fails: red, evidence.Untested: yellow}

@@ -88,6 +88,13 @@ type PlotEvent struct {
 	Plot evidence.Plot `json:"plot"`
 }
 
+// DrawingEvent is a picture of what there is after the act.
+type DrawingEvent struct {
+	Lab     string           `json:"lab"`
+	Step    string           `json:"step"`
+	Drawing evidence.Drawing `json:"drawing"`
+}
+
 // ExpectEvent is a claim with its outcome.
 type ExpectEvent struct {
 	Lab     string           `json:"lab"`
@@ -161,6 +168,7 @@ func (StepEvent) kind() string     { return "step" }
 func (ByHandEvent) kind() string   { return "byhand" }
 func (EvidenceEvent) kind() string { return "evidence" }
 func (PlotEvent) kind() string     { return "plot" }
+func (DrawingEvent) kind() string  { return "drawing" }
 func (ExpectEvent) kind() string   { return "expect" }
 func (SummaryEvent) kind() string  { return "summary" }
 func (AskEvent) kind() string      { return "ask" }
@@ -196,6 +204,8 @@ func Decode(text []byte) (Event, error) {
 		return into[EvidenceEvent](text)
 	case "plot":
 		return into[PlotEvent](text)
+	case "drawing":
+		return into[DrawingEvent](text)
 	case "expect":
 		return into[ExpectEvent](text)
 	case "summary":

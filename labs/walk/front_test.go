@@ -91,6 +91,23 @@ func TestALabPassesInGoAndByHand(t *testing.T) {
 	}
 }
 
+func TestADrawingComesThroughUnlessTheActIsLeftOut(t *testing.T) {
+	for omit, want := range map[string]int{"": 1, "start": 0} {
+		tr := newTour(t)
+		tr.Omit = omit
+		tr.walk(t, t.Context(), "90")
+		var got []evidence.Drawing
+		for _, e := range tr.events {
+			if d, ok := e.(DrawingEvent); ok {
+				got = append(got, d.Drawing)
+			}
+		}
+		if len(got) != want || (want == 1 && got[0].Lines[0] != "──") {
+			t.Errorf("omit %q: drawings %v; want %d", omit, got, want)
+		}
+	}
+}
+
 func TestClaimsFailWhenTheActIsLeftOut(t *testing.T) {
 	tr := newTour(t)
 	tr.Omit = "rename"

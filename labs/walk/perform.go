@@ -63,6 +63,9 @@ func (p *performer) perform(ctx context.Context, step bench.Step, byHand bool) (
 		}
 	}
 	after := p.look(ctx, step)
+	if err := p.draw(ctx, step); err != nil {
+		return outcomeOf(err)
+	}
 	p.show(step, before, after)
 	if err := p.plot(ctx, step); err != nil {
 		return outcomeOf(err)
@@ -208,6 +211,19 @@ func inShellPath(program string) bool {
 		}
 	}
 	return false
+}
+
+// draw shows what there is. Where the act was left out there may be nothing.
+func (p *performer) draw(ctx context.Context, step bench.Step) error {
+	if step.Draw == nil || step.Name == p.req.Omit {
+		return nil
+	}
+	drawing, err := step.Draw(ctx, p.bench)
+	if err != nil {
+		return fmt.Errorf("read what is to be drawn: %w", err)
+	}
+	p.emit(DrawingEvent{Lab: p.lab.ID, Step: step.Name, Drawing: drawing})
+	return nil
 }
 
 func (p *performer) plot(ctx context.Context, step bench.Step) error {

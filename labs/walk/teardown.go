@@ -16,7 +16,7 @@ import (
 // mount that is still in use is detached: the processes of the lab are gone by
 // now, and the mount namespace will go with the worker.
 func unmountBelow(dir string) error {
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir + "/"))
+	mounts, err := mountsBelow(dir)
 	if err != nil {
 		return err
 	}
@@ -29,11 +29,35 @@ func unmountBelow(dir string) error {
 	return errors.Join(errs...)
 }
 
+// mountsBelow lists the mounts below the folder in the order in which they were
+// made. What is mounted on the folder itself is not below it.
+func mountsBelow(dir string) ([]*mountinfo.Info, error) {
+	return mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return !strings.HasPrefix(m.Mountpoint, dir+"/"), false
+	})
+}
+
+// netNames is where `ip netns add` puts the names of net namespaces: a file for
+// each with the namespace mounted on it. In the lab host it is the lab's own.
+const netNames = "/run/netns"
+
+// forgetNetNames takes the names away, so that a lab that is begun again, after
+// going back, can give them again. They are plain empty files.
+func forgetNetNames() error {
+	err := unmountBelow(netNames)
+	files, readErr := os.ReadDir(netNames)
+	err = errors.Join(err, readErr)
+	for _, f := range files {
+		err = errors.Join(err, os.Remove(filepath.Join(netNames, f.Name())))
+	}
+	return err
+}
+
 // emptyDir removes what is in the scratch folder. It is a tmpfs of this lab
 // alone with nothing mounted below, which is checked first: a recursive delete
 // must never meet a mount.
 func emptyDir(dir string) error {
-	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir + "/"))
+	mounts, err := mountsBelow(dir)
 	if err != nil {
 		return err
 	}
