@@ -34,8 +34,20 @@ func Clean(dir string) ([]Cleaned, error) {
 		}
 		all = append(all, c)
 	}
+	removeStaleLock(dir)
 	removeEmpty(dir)
 	return all, nil
+}
+
+// removeStaleLock removes the file that a killed run held locked. The lock
+// itself died with it; one that is held stays.
+func removeStaleLock(dir string) {
+	if _, err := os.Stat(lockPath(dir)); err != nil {
+		return
+	}
+	if lock, err := Take(dir); err == nil {
+		lock.Release()
+	}
 }
 
 func cleanRun(dir, path, boot string) (Cleaned, error) {

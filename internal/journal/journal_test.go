@@ -253,3 +253,26 @@ func TestParseLeavesOutAHalfWrittenLine(t *testing.T) {
 		t.Error("parse of nonsense succeeded")
 	}
 }
+
+func TestCleanRemovesTheLockOfAKilledRun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cutaway")
+	os.MkdirAll(dir, 0o755)
+	os.WriteFile(lockPath(dir), []byte("4711\n"), 0o644)
+	if _, err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the run folder is still there")
+	}
+	held, err := Take(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Release()
+	if _, err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(lockPath(dir)); err != nil {
+		t.Error("a lock that is held was removed")
+	}
+}

@@ -30,7 +30,7 @@ func Take(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the run folder: %w", err)
 	}
-	path := filepath.Join(dir, "lock")
+	path := lockPath(dir)
 	for {
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 		if err != nil {
@@ -54,6 +54,8 @@ func Take(dir string) (*Lock, error) {
 		file.Close()
 	}
 }
+
+func lockPath(dir string) string { return filepath.Join(dir, "lock") }
 
 func sign(file *os.File) error {
 	if err := file.Truncate(0); err != nil {

@@ -62,11 +62,11 @@ func (u Undo) String() string {
 }
 
 // Apply performs the undo. What is already gone is success; what is busy is
-// retried for two seconds, since the kernel lets go of a dead process's mounts
-// and groups a moment after the process.
+// retried for some seconds, since the kernel lets go of a dead process's mounts
+// and groups a moment after the process, and of much memory later still.
 func (u Undo) Apply() error {
 	err := u.apply()
-	for wait := time.Millisecond; errors.Is(err, unix.EBUSY) && wait < time.Second; wait *= 2 {
+	for wait := time.Millisecond; errors.Is(err, unix.EBUSY) && wait < 4*time.Second; wait *= 2 {
 		time.Sleep(wait)
 		err = u.apply()
 	}
