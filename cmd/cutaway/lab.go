@@ -191,8 +191,9 @@ func explainRunDir(err error, dir string) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%w: the file system of %s is full; free some room there, or choose another folder with --run-dir", err, dir)
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EPERM):
-		return fmt.Errorf("%w: you may not write to %s; choose another folder with --run-dir", err, dir)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EPERM),
+		errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w: %s cannot be written; choose another folder with --run-dir", err, dir)
 	}
 	return err
 }

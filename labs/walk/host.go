@@ -5,25 +5,44 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"cutaway/internal/journal"
 )
 
+// isolate cuts the mounts of the new namespace off from the machine's. It comes
+// before anything else: under systemd every mount is shared, and a mount made
+// before would appear on the learner's machine.
+//
+// What stays writable becomes a mount point, with flags of its own. That comes
+// before the journal is opened: a file open for writing would keep its mount,
+// the root, from becoming read-only (EBUSY).
+func isolate(runDir string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make all mounts private: %w", err)
+	}
+	for _, dir := range writable(runDir) {
+		if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil && err != unix.ENOENT {
+			return fmt.Errorf("bind %s onto itself: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// writable are folders in which a lab may write.
+func writable(runDir string) []string { return []string{"/tmp", "/var/tmp", runDir} }
+
 // makeLabHost turns the new mount and net namespace that the worker was born
 // into into a lab host, and returns the scratch folder.
 //
-// The order matters. Propagation is cut first: under systemd every mount is
-// shared, and a mount made before that would appear on the learner's machine.
-// /run is covered last, because the run folder, which the journal needs, is
-// usually below it.
+// It comes after isolate. /run is covered late, because the run folder, which
+// the journal needs, is usually below it.
 func makeLabHost(run *journal.Run, runDir string) (string, error) {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return "", fmt.Errorf("make all mounts private: %w", err)
-	}
 	stage := filepath.Join(runDir, "scratch", run.ID)
 	if err := run.Intend(journal.Undo{Kind: journal.RemoveDir, Path: stage}); err != nil {
 		return "", err
@@ -35,7 +54,38 @@ func makeLabHost(run *journal.Run, runDir string) (string, error) {
 		return "", fmt.Errorf("mount a tmpfs on %s: %w", stage, err)
 	}
 	lab := filepath.Join(stage, "lab")
-	return lab, errors.Join(os.Mkdir(lab, 0o755), coverRun(stage, runDir), raiseLoopback())
+	return lab, errors.Join(os.Mkdir(lab, 0o755), coverRun(stage, runDir), protect(runDir), raiseLoopback())
+}
+
+// protect makes the learner's own files read-only for the lab. A mount
+// namespace of one's own keeps mounts apart, not files: without this, a slip in
+// a lab (or by the learner, in a shell in the lab) could still write to the
+// machine's /etc. What the lab needs to write stays writable: the scratch and
+// run folders, temporary files, and the kernel's own file systems.
+func protect(runDir string) error {
+	mounts, err := mountinfo.GetMounts(nil)
+	if err != nil {
+		return err
+	}
+	for _, m := range mounts {
+		if below(m.Mountpoint, append(writable(runDir), "/proc", "/sys", "/dev", "/run")) {
+			continue
+		}
+		err := unix.MountSetattr(unix.AT_FDCWD, m.Mountpoint, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		// EINVAL and ENOENT: hidden below another mount. ENOSYS: Linux before
+		// 5.12 cannot do it, and the lab goes without this second fence.
+		if err != nil && err != unix.EINVAL && err != unix.ENOENT && err != unix.ENOSYS {
+			return fmt.Errorf("mount_setattr(%s, MOUNT_ATTR_RDONLY): %w", m.Mountpoint, err)
+		}
+	}
+	return nil
+}
+
+// below tells whether the path is one of the folders or in one.
+func below(path string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(dir string) bool {
+		return path == dir || strings.HasPrefix(path, dir+"/")
+	})
 }
 
 // coverRun puts an empty folder over /run, so that `ip netns add` and its like

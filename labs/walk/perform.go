@@ -22,17 +22,25 @@ type performer struct {
 	shell *handShell
 }
 
-// step performs one step and reports how it ended. The error is non-nil only
-// when the walk itself must stop.
+// errNotActed says that a step's act did not take place. The steps behind it
+// stand on it: performed without it they could do something else than they say.
+var errNotActed = errors.New("the act did not take place")
+
+// step performs one step and reports how it ended. The error is errNotActed
+// when the steps behind it must not be performed, or that of a walk that was
+// broken off.
 func (p *performer) step(ctx context.Context, number int, byHand bool) (State, error) {
 	step := p.lab.Steps[number]
 	start := time.Now()
-	state, reason := p.perform(ctx, step, byHand)
+	state, reason, err := p.perform(ctx, step, byHand)
 	p.emit(StepEvent{
 		Lab: p.lab.ID, Step: step.Name, State: state, Number: number + 1, Of: len(p.lab.Steps),
 		Reproduces: step.Reproduces, Extra: step.Extra, Reason: reason, Seconds: time.Since(start).Seconds(),
 	})
-	return state, ctx.Err()
+	if ctx.Err() != nil {
+		return state, ctx.Err()
+	}
+	return state, err
 }
 
 // announce opens a step.
@@ -49,28 +57,35 @@ func (p *performer) announce(number int) {
 	}
 }
 
-func (p *performer) perform(ctx context.Context, step bench.Step, byHand bool) (State, string) {
+func (p *performer) perform(ctx context.Context, step bench.Step, byHand bool) (State, string, error) {
 	if reason := Missing(step.Needs, p.req.Probes); reason != "" {
-		return Untested, reason
+		return Untested, reason, nil
 	}
 	var before reading
 	if step.Do != nil {
 		before = p.look(ctx, step)
 	}
-	if step.Name != p.req.Omit {
+	omitted := step.Name == p.req.Omit
+	if !omitted {
 		if err := p.act(ctx, step, byHand); err != nil {
-			return outcomeOf(err)
+			state, reason := outcomeOf(err)
+			if state == Fail {
+				return state, reason, errNotActed
+			}
+			return state, reason, nil
 		}
 	}
 	after := p.look(ctx, step)
-	if err := p.draw(ctx, step); err != nil {
-		return outcomeOf(err)
-	}
 	p.show(step, before, after)
-	if err := p.plot(ctx, step); err != nil {
-		return outcomeOf(err)
+	if err := errors.Join(p.draw(ctx, step), p.plot(ctx, step)); err != nil {
+		state, reason := outcomeOf(err)
+		return state, reason, nil
 	}
-	return p.judge(step, before, after)
+	state, reason := p.judge(step, before, after)
+	if omitted {
+		return state, reason, errNotActed
+	}
+	return state, reason, nil
 }
 
 // outcomeOf tells an act that cannot be tested here from one that failed.

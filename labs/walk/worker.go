@@ -83,6 +83,9 @@ func (w *worker) perform(ctx context.Context) error {
 		w.untested(reason)
 		return nil
 	}
+	if err := isolate(w.req.RunDir); err != nil {
+		return err
+	}
 	run, err := journal.Continue(w.req.RunDir, w.req.Run)
 	if err != nil {
 		return err
@@ -196,12 +199,27 @@ func (w *worker) walkFrom(ctx context.Context, s stage, from int) (state State, 
 			}
 		}
 		stepState, err := s.step(ctx, i, byHand)
-		if err != nil {
+		if err != nil && err != errNotActed {
 			return Fail, "broken off in step " + step.Name, -1, err
 		}
 		state, reason = worse(state, reason, stepState, step)
+		if err == errNotActed {
+			return w.leaveOut(i+1, state, reason)
+		}
 	}
 	return w.finish(ctx, s, state, reason)
+}
+
+// leaveOut reports the steps from `from` on as not performed.
+func (w *worker) leaveOut(from int, state State, reason string) (State, string, int, error) {
+	left := untestedSteps(w.lab, "not performed, since the act of an earlier step did not take place")
+	for _, e := range left[from:] {
+		w.emit(e)
+	}
+	if len(left[from:]) > 0 && state == Pass {
+		state, reason = Untested, "some steps were not performed"
+	}
+	return state, reason, -1, nil
 }
 
 // finish lets the learner look around before everything is put back.
