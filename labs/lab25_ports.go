@@ -90,7 +90,7 @@ func portWords(ports []netdemo.Link) string {
 func wayTo(ns *netdemo.Namespace, dst string) string {
 	r, err := netdemo.RouteTo(ns, addr(dst))
 	if err != nil {
-		return errnoText(err)
+		return answer(err)
 	}
 	if r.Gateway.IsValid() {
 		return "via " + r.Gateway.String()
