@@ -24,9 +24,6 @@ const (
 	saidOnHost = "hello-from-the-host"
 )
 
-// socat answers every connection with a word, which nc cannot do twice.
-var socat = bench.Tool{Program: "socat", Package: "socat"}
-
 // port is the learner's choice (--set port=8080).
 func port(b *bench.Bench) string { return b.Param("port", "8080") }
 
@@ -137,7 +134,8 @@ func listenByHand(enter, word string) bench.ByHand {
 				fmt.Sprintf("%snc 127.0.0.1 %s < /dev/null", enter, port(b)),
 			}
 		},
-		Tools: []bench.Tool{bench.Nsenter, socat, bench.Nc, bench.Sleep},
+		// socat answers every connection with a word, which nc cannot do twice.
+		Tools: []bench.Tool{bench.Nsenter, bench.Socat, bench.Nc, bench.Sleep},
 	}
 }
 
@@ -231,7 +229,7 @@ func netConflictStep() bench.Step {
 			Lines: func(b *bench.Bench) []string {
 				return []string{fmt.Sprintf("! nsenter --target $(cat inner.pid) --net timeout 1 socat -u TCP-LISTEN:%s,bind=127.0.0.1,reuseaddr -", port(b))}
 			},
-			Tools: []bench.Tool{bench.Nsenter, bench.Timeout, socat},
+			Tools: []bench.Tool{bench.Nsenter, bench.Timeout, bench.Socat},
 		},
 		Look: []bench.View{{Title: "one more listener on the port", Read: readConflict}},
 		Expect: []evidence.Expectation{

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"cutaway/internal/evidence"
@@ -111,7 +110,7 @@ func hostNetListenStep() bench.Step {
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the port stands in the host's table of sockets", "socket in the host's table", evidence.Equals("LISTEN")),
 			evidence.Same("the one who listens is a process of the container: it is in the container's pid namespace", "listener's pid namespace", "container's pid namespace"),
-			evidence.Becomes("the host itself cannot have the port any more", "bind(2) on the host", evidence.Equals(syscall.EADDRINUSE.Error())),
+			evidence.Becomes("the host itself cannot have the port any more", "bind(2) on the host", evidence.Equals("EADDRINUSE")),
 			evidence.Becomes("from outside it is reached at the host's address, and nobody has published anything", "answer at "+wayOutAddr, evidence.Equals(servedWord)),
 		},
 	}
@@ -175,7 +174,7 @@ func tryPort(ns *netdemo.Namespace, address string) string {
 		return err
 	})
 	if err != nil {
-		return errnoText(err)
+		return answer(err)
 	}
 	return "the port is free"
 }
@@ -207,7 +206,7 @@ func askThere(ns *netdemo.Namespace, address string) string {
 		return "no answer"
 	}
 	if err != nil {
-		return errnoText(err)
+		return answer(err)
 	}
 	return string(said)
 }

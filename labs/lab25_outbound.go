@@ -37,7 +37,7 @@ func forwardStep() bench.Step {
 			evidence.Becomes("the host passes packets on", "net.ipv4.ip_forward", evidence.Equals("1")),
 			evidence.Becomes("web's packet comes out, from web's own address, a hop older", frameName(1), evidence.Matches(webAddr+` > `+worldAddr+` echo request.*ttl 63`)),
 			evidence.Becomes("but no answer follows: without translation it fails", "echo replies outside", evidence.Equals("0")),
-			evidence.AlwaysIs("for nobody outside knows the way to that address", "route to "+webAddr+" from outside", evidence.Equals("network is unreachable")),
+			evidence.AlwaysIs("for nobody outside knows the way to that address", "route to "+webAddr+" from outside", evidence.Equals("ENETUNREACH")),
 		},
 	}
 }

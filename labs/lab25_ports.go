@@ -90,7 +90,7 @@ func portWords(ports []netdemo.Link) string {
 func wayTo(ns *netdemo.Namespace, dst string) string {
 	r, err := netdemo.RouteTo(ns, addr(dst))
 	if err != nil {
-		return errnoText(err)
+		return answer(err)
 	}
 	if r.Gateway.IsValid() {
 		return "via " + r.Gateway.String()
@@ -151,8 +151,10 @@ func plug(ctx context.Context, b *bench.Bench, name string) error {
 		if err := netdemo.AddAddress(n[name], "eth0", netip.PrefixFrom(got, prefix(subnet).Bits())); err != nil {
 			return err
 		}
-		if err := netdemo.SetUp(n[name], "eth0"); err != nil {
-			return err
+		for _, link := range []string{"lo", "eth0"} {
+			if err := netdemo.SetUp(n[name], link); err != nil {
+				return err
+			}
 		}
 		return netdemo.AddDefaultRoute(n[name], addr(gatewayAddr))
 	}, theHost, name)
@@ -176,6 +178,7 @@ func plugByHand(name, address, mac string) []string {
 		"ip link set veth-" + name + " master " + bridgeName,
 		"ip link set veth-" + name + " up",
 		"ip -n " + name + " address add " + address + subnetBits + " dev eth0",
+		"ip -n " + name + " link set lo up",
 		"ip -n " + name + " link set eth0 up",
 		"ip -n " + name + " route add default via " + gatewayAddr,
 	}

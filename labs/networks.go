@@ -126,14 +126,6 @@ func together(lists ...[]string) func(*bench.Bench) []string {
 	return bench.Lines(all...)
 }
 
-// errnoText is the kernel's reason in its own words.
-func errnoText(err error) string {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno.Error()
-	}
-	return err.Error()
-}
-
 // entering is what to put before a command to run it in somebody's net namespace.
 func entering(name string) string {
 	if name == theHost {
@@ -160,7 +152,7 @@ func pingFact(ns *netdemo.Namespace, name, dst string) evidence.Fact {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		value = "no answer"
 	case err != nil:
-		value = errnoText(err)
+		value = answer(err)
 	default:
 		value = fmt.Sprintf("answer from %s, ttl %d", echo.From, echo.TTL)
 	}

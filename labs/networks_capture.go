@@ -61,9 +61,10 @@ func captureByHand(b *bench.Bench, name, filter, file, word string, frames int, 
 	if b.Where == "userns" {
 		return lines // tcpdump cannot: see noCapture
 	}
+	log := file + ".log" // one for each file: in an old one the word would be found too early
 	all := []string{
-		fmt.Sprintf("ip netns exec %s tcpdump -i eth0 --immediate-mode -U -Z root -w %s %s 2> tcpdump.log & dump=$!", name, file, filter),
-		"while kill -0 $dump && ! grep -q listening tcpdump.log; do sleep 0.01; done",
+		fmt.Sprintf("ip netns exec %s tcpdump -i eth0 --immediate-mode -U -Z root -w %s %s 2> %s & dump=$!", name, file, filter, log),
+		"while kill -0 $dump && ! grep -q listening " + log + "; do sleep 0.01; done",
 	}
 	all = append(all, lines...)
 	return append(all,
