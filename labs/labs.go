@@ -34,6 +34,7 @@ func All() []bench.Lab {
 		hostNetLab(),
 		containerNetLab(),
 		bridgeLab(),
+		portsLab(),
 	}
 }
 
