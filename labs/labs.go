@@ -35,6 +35,7 @@ func All() []bench.Lab {
 		containerNetLab(),
 		bridgeLab(),
 		portsLab(),
+		cnmLab(),
 	}
 }
 
