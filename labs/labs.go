@@ -36,6 +36,7 @@ func All() []bench.Lab {
 		bridgeLab(),
 		portsLab(),
 		cnmLab(),
+		overlayLab(),
 	}
 }
 
