@@ -2,6 +2,8 @@ package labs
 
 import (
 	"context"
+	"net/netip"
+	"os"
 
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
@@ -260,17 +262,13 @@ func cnmDNSStep() bench.Step {
 func cnmLinkStep() bench.Step {
 	return bench.Step{
 		Name: "link", Reproduces: []string{"net-dns"}, Inside: web,
-		Do: func(ctx context.Context, b *bench.Bench) error {
-			p, err := b.Inside(ctx, web)
-			if err != nil {
-				return err
-			}
-			links := map[string]string{"database": cnmDB}
-			return p.WriteFile(ctx, "/etc/hosts", hostsOf(links), 0o644)
-		},
+		Do: writeLink,
 		ByHand: bench.ByHand{
-			Lines: bench.Lines("nsenter --target $(cat web.pid) --mount sh -c 'echo 127.0.0.1 localhost > /etc/hosts; echo " + cnmDB + " database >> /etc/hosts'"),
-			Tools: []bench.Tool{bench.Nsenter},
+			Lines: bench.Lines(
+				"mkdir -p "+etcOfWeb,
+				"echo 127.0.0.1 localhost > "+etcOfWeb+"/hosts",
+				"echo "+cnmDB+" database >> "+etcOfWeb+"/hosts"),
+			Tools: []bench.Tool{bench.Mkdir},
 		},
 		Look: []bench.View{{Title: "a link is a line in a file", Read: viewNets([]string{web, db}, readLink)}},
 		Expect: []evidence.Expectation{
@@ -282,13 +280,13 @@ func cnmLinkStep() bench.Step {
 	}
 }
 
-// hostsOf is the hosts file of web with names for others.
-func hostsOf(links map[string]string) string {
-	extra := netdemo.HostsFile(web, addr(cnmWeb), nil)
-	for name, address := range links {
-		extra += address + "\t" + name + "\n"
+// writeLink writes web's hosts file from outside, as the engine does.
+func writeLink(_ context.Context, b *bench.Bench) error {
+	if err := os.MkdirAll(b.Path(etcOfWeb), 0o755); err != nil {
+		return err
 	}
-	return extra
+	text := netdemo.HostsFile(web, addr(cnmWeb), map[string]netip.Addr{"database": addr(cnmDB)})
+	return os.WriteFile(b.Path(etcOfWeb, "hosts"), []byte(text), 0o644)
 }
 
 // cnmReach is what changes when a container is on two networks.

@@ -14,19 +14,29 @@ import (
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 	"cutaway/netdemo"
+	"cutaway/nsdemo"
 )
 
+// etcOfWeb is the folder in the scratch folder that web has as its /etc. Docker does
+// so file by file: what a container sees as /etc/hosts is a file in the engine's state
+// folder. Nothing is ever written to an /etc by its name: without the mount that
+// would be the real machine's.
+const etcOfWeb = "etc-of-web"
+
 // startResolvers gives containers a resolver each, and web the files that lead
-// to it. The files are in a mount of web's own, as Docker's are.
+// to it, in a mount of web's own.
 func startResolvers(ctx context.Context, b *bench.Bench) error {
+	if err := os.MkdirAll(b.Path(etcOfWeb), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.Path(etcOfWeb, "resolv.conf"), []byte(netdemo.ResolvConf(nil)), 0o644); err != nil {
+		return err
+	}
 	p, err := b.Inside(ctx, web)
 	if err != nil {
 		return err
 	}
-	if err := p.MountTmpfs(ctx, "/etc", 1<<20); err != nil {
-		return err
-	}
-	if err := p.WriteFile(ctx, "/etc/resolv.conf", netdemo.ResolvConf(nil), 0o644); err != nil {
+	if err := p.Mount(ctx, nsdemo.MountRequest{Source: b.Path(etcOfWeb), Target: "/etc", Options: []string{"bind"}}); err != nil {
 		return err
 	}
 	for _, name := range []string{web, far} {

@@ -147,7 +147,7 @@ func sendWhole(from, to *netdemo.Namespace, size int) (string, error) {
 		return "", err
 	}
 	if _, err := sender.Write(make([]byte, size-28)); err != nil { // 20 bytes of IP header, 8 of UDP
-		return "refused: " + errnoText(err), nil
+		return "refused: " + answer(err), nil
 	}
 	receiver.SetReadDeadline(time.Now().Add(noPatience))
 	if _, err := receiver.Read(make([]byte, size)); err != nil {
