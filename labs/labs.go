@@ -34,6 +34,9 @@ func All() []bench.Lab {
 		hostNetLab(),
 		containerNetLab(),
 		bridgeLab(),
+		portsLab(),
+		cnmLab(),
+		overlayLab(),
 	}
 }
 

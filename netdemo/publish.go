@@ -39,7 +39,7 @@ func (e *Endpoint) rulesFor(n *Network, p PortSpec) (rules []plannedRule) {
 		if p.HostIP.IsValid() && p.HostIP.Is4() != sub.Addr().Is4() {
 			continue
 		}
-		rules = append(rules, portRules(n.Spec.Bridge, e.ID, sub, e.addressIn(sub), p, !n.Spec.Proxy)...)
+		rules = append(rules, portRules(n.Spec.Bridge, endpointOwner(e.ID), sub, e.addressIn(sub), p, !n.Spec.Proxy)...)
 	}
 	return rules
 }

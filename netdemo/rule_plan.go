@@ -88,15 +88,20 @@ func networkRules(bridge string, sub netip.Prefix, internal, hairpin bool) []pla
 		masqueradeRule(bridge, sub),
 	}
 	if hairpin {
-		// From 127.0.0.1 of the host to a published port: no container could answer to that source.
-		rules = append(rules, plannedRule{f, "postrouting", owner, join(localAddr(true), to(bridge), masquerade())})
+		rules = append(rules, hairpinRule(bridge, sub.Addr()))
 	}
 	return rules
 }
 
+// hairpinRule is for what comes from 127.0.0.1 of the host to a published port: no container could answer to
+// that source.
+func hairpinRule(bridge string, like netip.Addr) plannedRule {
+	return plannedRule{familyOf(like), "postrouting", networkOwner(bridge), join(localAddr(true), to(bridge), masquerade())}
+}
+
 // portRules publish one port of the container with address addr.
-func portRules(bridge, endpointID string, sub netip.Prefix, addr netip.Addr, p PortSpec, hairpin bool) []plannedRule {
-	f, owner := familyOf(addr), endpointOwner(endpointID)
+func portRules(bridge, owner string, sub netip.Prefix, addr netip.Addr, p PortSpec, hairpin bool) []plannedRule {
+	f := familyOf(addr)
 	var match program
 	if p.HostIP.IsValid() && !p.HostIP.IsUnspecified() {
 		match = daddr(single(p.HostIP))

@@ -41,7 +41,7 @@ func TestPortRules(t *testing.T) {
 	sub, addr := netip.MustParsePrefix("172.18.0.0/16"), netip.MustParseAddr("172.18.0.2")
 	port := PortSpec{Proto: TCP, HostPort: 8080, ContainerPort: 80}
 	id := strings.Repeat("ab", 32)
-	got := texts(portRules("br0", id, sub, addr, port, false))
+	got := texts(portRules("br0", endpointOwner(id), sub, addr, port, false))
 	want := []string{
 		`publish: iifname != "br0" ip daddr != 127.0.0.0/8 tcp dport 8080 dnat to 172.18.0.2:80`,
 		`admit: iifname != "br0" oifname "br0" ip daddr 172.18.0.2 tcp dport 80 accept`,
@@ -50,7 +50,7 @@ func TestPortRules(t *testing.T) {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
 	port.HostIP = netip.MustParseAddr("192.0.2.1")
-	hairpin := texts(portRules("br0", id, sub, addr, port, true))
+	hairpin := texts(portRules("br0", endpointOwner(id), sub, addr, port, true))
 	if want := `publish: ip daddr 192.0.2.1 tcp dport 8080 dnat to 172.18.0.2:80`; hairpin[0] != want {
 		t.Errorf("rule %s; want %s", hairpin[0], want)
 	}

@@ -119,6 +119,23 @@ func TestWalkAtATerminal(t *testing.T) {
 	}
 }
 
+// Going back performs a step once more: what it made in the lab host's network
+// must be out of the way by then.
+func TestGoingBackInALabOnNetworks(t *testing.T) {
+	needRoot(t)
+	p := sitDown(t, newSession(t), "lab", "26", "--lang", "en")
+	for _, key := range []string{"n", "n", "b", "h"} {
+		p.waitFor("[q] quit >")
+		p.types(key)
+		if key != "b" {
+			p.waitFor("PASS")
+		}
+	}
+	p.waitFor("[q] quit >")
+	p.types("q")
+	p.waitForEnd()
+}
+
 func TestWalkInChinese(t *testing.T) {
 	needRoot(t)
 	p := sitDown(t, newSession(t), "lab", "01", "--lang", "zh")

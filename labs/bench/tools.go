@@ -22,6 +22,9 @@ var (
 	Ping     = Tool{"ping", "iputils-ping"}
 	Tcpdump  = Tool{"tcpdump", "tcpdump"}
 	Socat    = Tool{"socat", "socat"}
+	Busybox  = Tool{"busybox", "busybox"}
+	Grep     = Tool{"grep", "grep"}
+	Sysctl   = Tool{"sysctl", "procps"}
 	Nc       = Tool{"nc", "netcat-openbsd"}
 	Ps       = Tool{"ps", "procps"}
 	Taskset  = Tool{"taskset", "util-linux"}

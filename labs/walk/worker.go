@@ -173,7 +173,7 @@ func (s stage) tearDown(run *journal.Run, mark int) error {
 	}
 	err := s.bench.Close()
 	err = errors.Join(err, (&journal.Undo{Kind: journal.SweepMarked, Name: run.ID}).Apply())
-	return errors.Join(err, run.PutBackTo(mark), unmountBelow(s.bench.Dir), forgetNetNames())
+	return errors.Join(err, run.PutBackTo(mark), unmountBelow(s.bench.Dir), forgetNetNames(), emptyHostNet())
 }
 
 // walkFrom performs the lab, the steps before `from` unseen. back is the step
