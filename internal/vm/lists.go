@@ -7,7 +7,7 @@ package vm
 // busybox gives. What this machine lacks is left out and named in Initramfs.Missing.
 var DefaultPrograms = []string{
 	"bash",                                                      // for people: it edits lines and completes names
-	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "capsh", // namespaces, limits, capabilities
+	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "taskset", "capsh", // namespaces, limits, capabilities
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", // mounts and block devices
 	"mkfs.ext4", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
 	"cp", "ls", "stat", "df", "du", "dd", "ps", // where busybox lacks options that labs show
