@@ -9,7 +9,10 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/journal"
 )
 
 // unmountBelow unmounts everything below the folder, last mounted first. A
@@ -78,4 +81,30 @@ func emptyDir(dir string) error {
 		}
 	}
 	return nil
+}
+
+// deviceNames lists the network devices of the lab host.
+func deviceNames() (map[string]bool, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list the network devices of the lab host: %w", err)
+	}
+	names := map[string]bool{}
+	for _, l := range links {
+		names[l.Attrs().Name] = true
+	}
+	return names, nil
+}
+
+// deleteLinksBut deletes the devices that the steps made in the lab host. They
+// would go with its net namespace; but going back performs the steps again in
+// the same one. A device that vanished with its peer is no error.
+func deleteLinksBut(kept map[string]bool) error {
+	names, err := deviceNames()
+	for name := range names {
+		if !kept[name] {
+			err = errors.Join(err, (&journal.Undo{Kind: journal.DeleteLink, Name: name}).Apply())
+		}
+	}
+	return err
 }

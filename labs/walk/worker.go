@@ -148,7 +148,10 @@ func (w *worker) steps(ctx context.Context, run *journal.Run, dir string) (State
 }
 
 // stage is a bench with its performer, torn down as one.
-type stage struct{ *performer }
+type stage struct {
+	*performer
+	links map[string]bool // network devices of the lab host as the stage found it
+}
 
 func (w *worker) stage(dir string, run *journal.Run) (stage, error) {
 	if err := emptyDir(dir); err != nil {
@@ -158,8 +161,12 @@ func (w *worker) stage(dir string, run *journal.Run) (stage, error) {
 	for k, v := range w.req.Params {
 		params[k] = v
 	}
+	links, err := deviceNames()
+	if err != nil {
+		return stage{}, err
+	}
 	b := bench.New(dir, w.req.Where, run, params)
-	return stage{&performer{lab: w.lab, req: w.req, bench: b, emit: w.emit}}, nil
+	return stage{&performer{lab: w.lab, req: w.req, bench: b, emit: w.emit}, links}, nil
 }
 
 // tearDown puts back what the steps made. Processes go first, since they hold
@@ -170,7 +177,7 @@ func (s stage) tearDown(run *journal.Run, mark int) error {
 	}
 	err := s.bench.Close()
 	err = errors.Join(err, (&journal.Undo{Kind: journal.SweepMarked, Name: run.ID}).Apply())
-	return errors.Join(err, run.PutBackTo(mark), unmountBelow(s.bench.Dir), forgetNetNames())
+	return errors.Join(err, run.PutBackTo(mark), unmountBelow(s.bench.Dir), forgetNetNames(), deleteLinksBut(s.links))
 }
 
 // walkFrom performs the lab, the steps before `from` unseen. back is the step
