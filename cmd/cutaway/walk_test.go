@@ -136,6 +136,19 @@ func TestGoingBackInALabOnNetworks(t *testing.T) {
 	p.waitForEnd()
 }
 
+// Going back performs the earlier steps anew in the same lab host, so what they
+// made there must be gone by then: here a network device.
+func TestGoingBackBeginsAnew(t *testing.T) {
+	needRoot(t)
+	p := sitDown(t, newSession(t), "lab", "06", "--lang", "en")
+	for _, key := range []string{"n", "n", "b", "n", "n", "n", "n", "n", "n"} {
+		p.waitFor("[q] quit >")
+		p.types(key)
+	}
+	p.waitFor("1 passed, 0 failed")
+	p.waitForEnd()
+}
+
 func TestWalkInChinese(t *testing.T) {
 	needRoot(t)
 	p := sitDown(t, newSession(t), "lab", "01", "--lang", "zh")
