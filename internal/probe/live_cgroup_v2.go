@@ -66,6 +66,9 @@ func v2Controller(_ *stage, name string) Finding {
 		return f
 	}
 	f.State, f.Reason = whyNoV2(name, m.point)
+	if f.State == No {
+		f.Fix = fixKernel // v2 is mounted: only another kernel brings the controller
+	}
 	return f
 }
 
