@@ -1,5 +1,7 @@
 package probe
 
+import "strings"
+
 func cgroupRows() []Probe {
 	return rows(groupCgroup, plain, []Probe{
 		{ID: "cgroup.v2", Title: "cgroup v2 can be mounted", Since: "4.5", Symbols: []string{"CGROUPS"}, File: "/proc/filesystems cgroup2", Live: "v2mount", place: mounts,
@@ -33,7 +35,8 @@ const fixV1 = "cat /sys/fs/cgroup/cgroup.controllers   # what v2 has of these, t
 
 func cgroupV1Rows() []Probe {
 	v1 := func(id ID, live, symbol, effect string) Probe {
-		return Probe{ID: "cgroup.v1." + id, Title: "v1 " + live, Symbols: []string{symbol}, Live: "v1:" + live,
+		name := live[strings.LastIndex(live, " ")+1:] // the knob, if one is named behind its controller
+		return Probe{ID: "cgroup.v1." + id, Title: "v1 " + name, Symbols: []string{symbol}, Live: "v1:" + live,
 			Effect: effect, Fix: fixV1, Privilege: Root}
 	}
 	return rows(groupCgroupV1, plain, []Probe{

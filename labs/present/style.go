@@ -29,6 +29,15 @@ func (s Style) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
+// Paragraph is text with a margin, wrapped where the width of the terminal is
+// known; plain text keeps its lines whole.
+func (s Style) Paragraph(margin, text string) string {
+	if s.Width == 0 {
+		return indent(margin, strings.Split(text, "\n"))
+	}
+	return indent(margin, wrap(text, s.width()-len(margin)))
+}
+
 func (s Style) width() int {
 	if s.Width < 40 {
 		return 100
@@ -47,9 +56,14 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
+// cells is the width of text on a terminal, to which colours add nothing.
+func cells(text string) int {
+	return displaywidth.Options{ControlSequences: true}.String(text)
+}
+
 func wrapLine(line string, width int) []string {
 	var lines []string
-	for displaywidth.String(line) > width {
+	for cells(line) > width {
 		cut := breakPoint(line, width)
 		lines = append(lines, strings.TrimRight(line[:cut], " "))
 		line = strings.TrimLeft(line[cut:], " ")
