@@ -118,7 +118,7 @@ func (p *checkPrinter) note(r probe.Result) string {
 		note += ": " + p.tr(e.Detail)
 	}
 	if e.Via != "" {
-		note = p.fill("via {}: ", e.Via) + note
+		note = p.fill("via {}: {}", e.Via, note)
 	}
 	return shorten(note, 64)
 }
@@ -135,7 +135,8 @@ func shorten(s string, most int) string {
 // state is the word, coloured on a terminal. Words as short as "no" mean many
 // things: the key of the translation says which.
 func (p *checkPrinter) state(s probe.State) string {
-	word := strings.TrimPrefix(p.tr("state: "+string(s)), "state: ")
+	key := "state: " + string(s)
+	word := strings.TrimPrefix(p.tr(key), "state: ")
 	if !p.style.Color {
 		return word
 	}
