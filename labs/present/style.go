@@ -47,7 +47,7 @@ func (s Style) width() int {
 
 // wrap breaks text into lines of at most width cells. It breaks at spaces
 // where there are any and anywhere else in text without them (Chinese), but
-// never before a closing mark.
+// never before a closing mark or behind an opening one.
 func wrap(text string, width int) []string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
@@ -81,7 +81,7 @@ func breakPoint(line string, width int) int {
 		}
 		used += w
 		last = i + len(string(r))
-		if r == ' ' || r == '/' || (w == 2 && !closesNext(line[last:])) {
+		if r == ' ' || r == '/' || (w == 2 && !strings.ContainsRune(opening, r) && !closesNext(line[last:])) {
 			space = last
 		}
 	}
@@ -90,6 +90,9 @@ func breakPoint(line string, width int) int {
 	}
 	return last
 }
+
+// opening are marks that must not end a line.
+const opening = "（《「『“‘"
 
 // closesNext tells whether the text goes on with a mark that must not begin a line.
 func closesNext(rest string) bool {
