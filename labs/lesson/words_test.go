@@ -46,7 +46,7 @@ func TestSay(t *testing.T) {
 // an argument of a call that speaks, and what internal/probe finds reasons with.
 func TestEverySentenceIsTranslated(t *testing.T) {
 	w := zh(t)
-	for _, dir := range []string{"../present", "../../cmd/cutaway", "../../internal/probe"} {
+	for _, dir := range []string{"../present", "../../cmd/cutaway", "../../internal/probe", "../../cgroupdemo"} {
 		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
@@ -105,7 +105,7 @@ func checkTranslated(t *testing.T, w *Words, where, sentence string) {
 var speaks = map[string]bool{"Say": true, "Sayf": true, "say": true, "line": true, "tr": true, "fill": true, "table": true, "because": true}
 
 // shown are the fields that are, and the constants whose names begin like this.
-var shown = regexp.MustCompile(`^(Reason|Fix|(reason|fix|config[A-Z][a-z]+Kernel|section)[A-Z]\w*)$`)
+var shown = regexp.MustCompile(`^(Reason|Fix|meanings|(reason|fix|config[A-Z][a-z]+Kernel|section)[A-Z]\w*)$`)
 
 // sentences are the string literals of a file that are shown to people.
 func sentences(t *testing.T, path string) []string {
@@ -164,6 +164,9 @@ func literals(e ast.Expr) []string {
 	case *ast.CompositeLit:
 		var all []string
 		for _, element := range e.Elts {
+			if pair, ok := element.(*ast.KeyValueExpr); ok {
+				element = pair.Value
+			}
 			all = append(all, literals(element)...)
 		}
 		return all
