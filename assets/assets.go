@@ -1,7 +1,7 @@
 // Package assets holds the texts that cutaway shows, embedded in the binary.
 //
 //	labs/<lang>/NN-name.md   the prose of a lab, a section for each step
-//	words/<lang>.txt         the program's own sentences, "english = translation"
+//	words/<lang>*.txt        the program's own sentences, "- english :: translation"
 //	experiments.txt          the ids of all experiments with their labs
 //
 // It imports nothing and knows nothing of their format.

@@ -17,7 +17,7 @@ func (p *checkPrinter) disagreements(r *report) {
 			if row.Reason != "" {
 				why = row.Reason
 			}
-			cells = append(cells, []string{string(row.ID), factList(row.Config), p.state(row.State), shorten(p.tr(why), 80)})
+			cells = append(cells, []string{string(row.ID), factList(row.Config), p.state(row.State), p.tr(why)})
 		}
 	}
 	if len(cells) == 0 {
@@ -70,9 +70,9 @@ func alike(a, b probe.Result) bool {
 
 // remedy prints rows that have everything but their effect in common.
 func (p *checkPrinter) remedy(r *report, rows []probe.Result) {
-	p.line("  {}", p.state(rows[0].State))
+	p.write("  " + p.state(rows[0].State))
 	for _, row := range rows {
-		p.line("    {}: {}", string(row.ID), p.tr(row.Title))
+		p.write("    " + string(row.ID) + "  " + p.tr(row.Title))
 		p.line("      without it: {}", p.tr(row.Effect))
 		if labs := r.needed[row.ID]; len(labs) > 0 {
 			p.line("      needed by labs {}", strings.Join(labs, " "))
@@ -81,7 +81,19 @@ func (p *checkPrinter) remedy(r *report, rows []probe.Result) {
 	if rows[0].Reason != "" {
 		p.line("    because: {}", p.tr(rows[0].Reason))
 	}
-	p.line("    to do: {}", p.tr(rows[0].Fix))
+	p.fix(rows[0].Fix)
+}
+
+// fix prints what to do. Its command is never wrapped: it is there to be
+// copied. The comment behind it goes below.
+func (p *checkPrinter) fix(fix string) {
+	command, comment, commented := strings.Cut(p.tr(fix), "   # ")
+	if p.plain || !commented {
+		p.write("    " + p.fill("to do: {}", p.tr(fix)))
+		return
+	}
+	p.write("    " + p.fill("to do: {}", command))
+	p.write(p.style.Paragraph("      # ", comment))
 }
 
 // lists prints what others' option lists make of the config: in full when a

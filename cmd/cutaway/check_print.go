@@ -3,39 +3,51 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"cutaway/internal/probe"
-
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
+	"cutaway/labs/present"
 )
 
 // A checkPrinter prints a report for people. The state is always a word;
 // colour only repeats it.
 type checkPrinter struct {
-	out    io.Writer
-	plain  bool
-	colour bool
-	tr     func(string) string
-	err    error // the first failed write
+	out   io.Writer
+	plain bool
+	style present.Style
+	tr    func(string) string
+	err   error // the first failed write
 }
 
 func newCheckPrinter(out io.Writer, plain bool, tr func(string) string) *checkPrinter {
 	if tr == nil {
 		tr = func(s string) string { return s }
 	}
-	return &checkPrinter{out: out, plain: plain, colour: !plain && os.Getenv("NO_COLOR") == "" && isTerminal(out), tr: tr}
+	p := &checkPrinter{out: out, plain: plain, style: styleOf(out, plain), tr: tr}
+	if !plain && !p.style.Boxes {
+		// Into a pipe go boxes too; a pager shows this much on most screens.
+		p.style.Boxes, p.style.Width = true, 120
+	}
+	return p
 }
 
-// line prints one line of a translated pattern, its {} replaced in order.
-func (p *checkPrinter) line(pattern string, values ...string) {
+// fill translates a pattern and replaces its {} in order.
+func (p *checkPrinter) fill(pattern string, values ...string) string {
 	text := p.tr(pattern)
 	for _, v := range values {
 		text = strings.Replace(text, "{}", v, 1)
 	}
+	return text
+}
+
+// line prints a translated pattern as a paragraph. The blanks that it begins
+// with are its margin.
+func (p *checkPrinter) line(pattern string, values ...string) {
+	words := strings.TrimLeft(pattern, " ")
+	p.write(p.style.Paragraph(pattern[:len(pattern)-len(words)], p.fill(words, values...)))
+}
+
+func (p *checkPrinter) write(text string) {
 	if _, err := fmt.Fprintln(p.out, text); err != nil && p.err == nil {
 		p.err = err
 	}
@@ -87,15 +99,15 @@ func (p *checkPrinter) rows(r *report) {
 			row := r.results[i]
 			cells = append(cells, []string{p.state(row.State), string(row.ID), p.tr(row.Title), p.note(row), strings.Join(r.needed[row.ID], " ")})
 		}
-		p.line(group)
+		p.write(p.tr(group))
 		p.table([]string{"state", "id", "what", "seen", "labs"}, cells)
 	}
 }
 
-// note is the most telling piece of evidence in a few words.
+// note is the reason, or else the most telling piece of evidence in a few words.
 func (p *checkPrinter) note(r probe.Result) string {
 	if r.State != probe.Yes && r.Reason != "" {
-		return shorten(p.tr(r.Reason), 64)
+		return p.tr(r.Reason)
 	}
 	if len(r.Evidence) == 0 {
 		return ""
@@ -103,10 +115,10 @@ func (p *checkPrinter) note(r probe.Result) string {
 	e := r.Evidence[len(r.Evidence)-1]
 	note := strings.TrimSpace(e.Call + " " + e.Errno)
 	if e.Detail != "" {
-		note += ": " + e.Detail
+		note += ": " + p.tr(e.Detail)
 	}
 	if e.Via != "" {
-		note = "via " + e.Via + ": " + note
+		note = p.fill("via {}: {}", e.Via, note)
 	}
 	return shorten(note, 64)
 }
@@ -120,41 +132,36 @@ func shorten(s string, most int) string {
 	return s
 }
 
-// state is the word, coloured on a terminal.
+// state is the word, coloured on a terminal. Words as short as "no" mean many
+// things: the key of the translation says which.
 func (p *checkPrinter) state(s probe.State) string {
-	if !p.colour {
-		return string(s)
+	key := "state: " + string(s)
+	word := strings.TrimPrefix(p.tr(key), "state: ")
+	if !p.style.Color {
+		return word
 	}
 	code := map[probe.State]string{probe.Yes: "32", probe.Module: "32", probe.No: "31", probe.Off: "33"}[s]
 	if code == "" {
 		code = "35"
 	}
-	return "\x1b[" + code + "m" + string(s) + "\x1b[0m"
+	return "\x1b[" + code + "m" + word + "\x1b[0m"
 }
 
-// table prints cells under a header, with boxes or, plain, with tabs.
+// table prints cells under a header, in boxes or, plain, a line for each row
+// with tabs.
 func (p *checkPrinter) table(header []string, cells [][]string) {
-	for i, h := range header {
-		header[i] = p.tr(h)
-	}
 	if p.plain {
 		for _, row := range cells {
-			p.line(strings.TrimRight(strings.Join(row, "\t"), "\t"))
+			p.write(strings.TrimRight(strings.Join(row, "\t"), "\t"))
 		}
-		p.line("")
+		p.write("")
 		return
 	}
-	t := tablewriter.NewTable(p.out,
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{Symbols: tw.NewSymbols(tw.StyleRounded)})),
-		tablewriter.WithHeaderAutoFormat(tw.Off), tablewriter.WithHeaderAlignment(tw.AlignLeft),
-		tablewriter.WithEastAsian(tw.Off), tablewriter.WithRowAutoWrap(tw.WrapNone),
-	)
-	t.Header(header)
-	err := t.Bulk(cells)
-	if err == nil {
-		err = t.Render()
+	heads := make([]string, len(header))
+	for i, h := range header {
+		heads[i] = p.tr(h)
 	}
-	if p.err == nil {
-		p.err = err
-	}
+	var text strings.Builder
+	p.style.Table(&text, heads, cells)
+	p.write(text.String()) // ends with a line break: one line stays free
 }

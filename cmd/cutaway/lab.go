@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -203,11 +204,13 @@ func isTerminal(f any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// style is what the output may look like: colour and boxes only for a
+func (p *program) style(plain bool) present.Style { return styleOf(p.out, plain) }
+
+// styleOf is what the output may look like: colour and boxes only for a
 // terminal, and never against NO_COLOR (no-color.org).
-func (p *program) style(plain bool) present.Style {
-	file, ok := p.out.(*os.File)
-	if plain || !ok || !isTerminal(p.out) {
+func styleOf(out io.Writer, plain bool) present.Style {
+	file, ok := out.(*os.File)
+	if plain || !ok || !isTerminal(out) {
 		return present.Style{}
 	}
 	width, _, _ := term.GetSize(int(file.Fd()))

@@ -48,7 +48,7 @@ func v1Controller(_ *stage, arg string) Finding {
 func v1Knob(controller, knob string) Finding {
 	f := inTempCgroup(controller, func(dir string) Finding {
 		_, err := os.Stat(dir + "/" + knob)
-		return asked("stat("+dir+"/"+knob+")", err, driver).because("the controller is there, this file of it is not")
+		return asked("stat("+knob+")", err, driver).with(dir).because("the controller is there, this file of it is not")
 	})
 	if f.State != Denied {
 		return f

@@ -66,6 +66,9 @@ func v2Controller(_ *stage, name string) Finding {
 		return f
 	}
 	f.State, f.Reason = whyNoV2(name, m.point)
+	if f.State == No {
+		f.Fix = fixKernel // v2 is mounted: only another kernel brings the controller
+	}
 	return f
 }
 
@@ -150,7 +153,7 @@ func v2Knob(s *stage, knob string) Finding {
 func v2CoreFile(_ *stage, file string) Finding {
 	look := func(dir string) Finding {
 		_, err := os.Stat(dir + "/" + file)
-		return asked("stat("+dir+"/"+file+")", err, driver)
+		return asked("stat("+file+")", err, driver).with(dir)
 	}
 	f := inTempCgroup("", look)
 	if f.State != Denied {

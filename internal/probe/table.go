@@ -42,7 +42,7 @@ const (
 	groupFS         = "file systems"
 	groupOverlay    = "overlayfs"
 	groupState      = "the state folder"
-	groupDevice     = "devices"
+	groupDevice     = "device drivers"
 	groupLink       = "network devices"
 	groupFilter     = "packet filter"
 	groupSecurity   = "security"
@@ -50,9 +50,9 @@ const (
 
 // Fixes that many rows share.
 const (
-	fixKernel  = "cutaway vm   # boots a kernel that has it; to stay: a newer distribution kernel"
-	fixModules = "apt-get install linux-modules-extra-$(uname -r)   # Ubuntu; elsewhere a kernel with this option, or: cutaway vm"
-	fixUnified = "update-grub   # after adding systemd.unified_cgroup_hierarchy=1 to GRUB_CMDLINE_LINUX in /etc/default/grub; then reboot"
+	fixKernel  = "cutaway lab --on vm NUMBER   # runs that lab on a virtual machine's kernel; to stay: a newer distribution kernel"
+	fixModules = "apt-get install linux-modules-extra-$(uname -r)   # Ubuntu; elsewhere a kernel with this option; or: cutaway lab --on vm NUMBER"
+	fixUnified = "cutaway lab --on vm NUMBER   # a virtual machine with cgroup v2; to stay: add systemd.unified_cgroup_hierarchy=1 to GRUB_CMDLINE_LINUX in /etc/default/grub, update-grub, reboot"
 	fixLimit   = "sysctl -a --pattern 'user.max_.*_namespaces'   # raise the one that is used up with sysctl -w"
 	fixRoot    = "sudo cutaway check   # the kernel could not be asked without more privilege"
 )

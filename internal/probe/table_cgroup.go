@@ -1,14 +1,16 @@
 package probe
 
+import "strings"
+
 func cgroupRows() []Probe {
 	return rows(groupCgroup, plain, []Probe{
 		{ID: "cgroup.v2", Title: "cgroup v2 can be mounted", Since: "4.5", Symbols: []string{"CGROUPS"}, File: "/proc/filesystems cgroup2", Live: "v2mount", place: mounts,
 			Effect: "only the labs on cgroup v1 work"},
 		{ID: "cgroup.v1", Title: "cgroup v1 hierarchies are mounted", Symbols: []string{"CGROUPS"}, Live: "v1any", Privilege: AnyUser,
 			Effect: "only the labs on cgroup v2 work",
-			Fix:    "update-grub   # after adding systemd.unified_cgroup_hierarchy=0 to GRUB_CMDLINE_LINUX; systemd since 258 has no v1: cutaway vm"},
+			Fix:    "update-grub   # after adding systemd.unified_cgroup_hierarchy=0 to GRUB_CMDLINE_LINUX in /etc/default/grub; systemd 256 and 257 also want SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 there, 258 has no v1"},
 		{ID: "cgroup.delegation", Title: "child cgroups may be made here", Live: "delegation", Privilege: AnyUser,
-			Effect: "without root no limits can be set", Fix: "systemd-run --user --scope -p Delegate=yes cutaway check   # or run as root"},
+			Effect: "without root no limits can be set", Fix: "sudo cutaway lab NUMBER   # or: cutaway lab --on vm NUMBER; or without root: systemd-run --user --scope -p Delegate=yes cutaway lab NUMBER"},
 		{ID: "cgroup.freeze", Title: "cgroup.freeze", Since: "5.2", Live: "v2file:cgroup.freeze", Privilege: Root,
 			Effect: "pause does not work on cgroup v2"},
 		{ID: "cgroup.kill", Title: "cgroup.kill", Since: "5.14", Live: "v2file:cgroup.kill", Privilege: Root,
@@ -27,12 +29,14 @@ func cgroupRows() []Probe {
 const fixPressure = "update-grub   # after adding psi=1 to GRUB_CMDLINE_LINUX in /etc/default/grub; then reboot"
 
 // fixV1 is the same for all controllers: a mount would be the answer, but one
-// that takes the controller away from v2 for the whole machine.
-const fixV1 = "cutaway vm   # boots with cgroup v1; on v2 the labs use the v2 controller instead"
+// that takes the controller away from v2 for the whole machine. The virtual
+// machine is no way out, it boots with v2.
+const fixV1 = "cat /sys/fs/cgroup/cgroup.controllers   # what v2 has of these, the labs use instead; v1 itself needs systemd.unified_cgroup_hierarchy=0 on the kernel command line, where the distribution still has it"
 
 func cgroupV1Rows() []Probe {
 	v1 := func(id ID, live, symbol, effect string) Probe {
-		return Probe{ID: "cgroup.v1." + id, Title: "v1 " + live, Symbols: []string{symbol}, Live: "v1:" + live,
+		name := live[strings.LastIndex(live, " ")+1:] // the knob, if one is named behind its controller
+		return Probe{ID: "cgroup.v1." + id, Title: "v1 " + name, Symbols: []string{symbol}, Live: "v1:" + live,
 			Effect: effect, Fix: fixV1, Privilege: Root}
 	}
 	return rows(groupCgroupV1, plain, []Probe{

@@ -1,10 +1,13 @@
 package lesson
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -23,25 +26,38 @@ type pattern struct {
 	other   string
 }
 
-// NewWords reads words/<lang>.txt. English needs none.
+// NewWords reads words/<lang>.txt and words/<lang>-*.txt. English needs none.
 func NewWords(files fs.FS, lang string) (*Words, error) {
 	w := &Words{Lang: lang, files: files, exact: map[string]string{}, lessons: map[string]Lesson{}}
 	if lang == Languages()[0] {
 		return w, nil
 	}
-	text, err := fs.ReadFile(files, "words/"+lang+".txt")
-	if err != nil {
-		return nil, fmt.Errorf("there are no texts in language %q (there are %s): %w", lang, strings.Join(Languages(), ", "), err)
+	paths, err := fs.Glob(files, "words/"+lang+"*.txt")
+	if err != nil || len(paths) == 0 {
+		return nil, fmt.Errorf("there are no texts in language %q (there are %s)", lang, strings.Join(Languages(), ", "))
 	}
 	terms := map[string]string{}
-	if err := addTerms(terms, string(text)); err != nil {
-		return nil, fmt.Errorf("words/%s.txt: %w", lang, err)
+	for _, path := range paths {
+		text, err := fs.ReadFile(files, path)
+		if err == nil {
+			err = addTerms(terms, string(text))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 	}
-	for english, other := range terms {
-		w.add(english, other)
+	// Of two patterns that fit, the one that says more is meant; the rest of
+	// the order only has to be the same at every start.
+	for _, english := range slices.SortedFunc(maps.Keys(terms), func(a, b string) int {
+		return cmp.Or(cmp.Compare(said(b), said(a)), strings.Compare(a, b))
+	}) {
+		w.add(english, terms[english])
 	}
 	return w, nil
 }
+
+// said is how much of a pattern is not gaps.
+func said(pattern string) int { return len(strings.ReplaceAll(pattern, "{}", "")) }
 
 func (w *Words) add(english, other string) {
 	if !strings.Contains(english, "{}") {

@@ -49,13 +49,6 @@ func gap(left, right string) string {
 	return " "
 }
 
-func colon(title string) string {
-	if title == "" {
-		return ""
-	}
-	return ", " + title
-}
-
 func pad(word string, width int) string {
 	return word + strings.Repeat(" ", max(0, width-displaywidth.String(word)))
 }

@@ -29,6 +29,15 @@ func (s Style) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
+// Paragraph is text with a margin, wrapped where the width of the terminal is
+// known; plain text keeps its lines whole.
+func (s Style) Paragraph(margin, text string) string {
+	if s.Width == 0 {
+		return indent(margin, strings.Split(text, "\n"))
+	}
+	return indent(margin, wrap(text, s.width()-len(margin)))
+}
+
 func (s Style) width() int {
 	if s.Width < 40 {
 		return 100
@@ -38,7 +47,7 @@ func (s Style) width() int {
 
 // wrap breaks text into lines of at most width cells. It breaks at spaces
 // where there are any and anywhere else in text without them (Chinese), but
-// never before a closing mark.
+// never before a closing mark or behind an opening one.
 func wrap(text string, width int) []string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
@@ -47,9 +56,14 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
+// cells is the width of text on a terminal, to which colours add nothing.
+func cells(text string) int {
+	return displaywidth.Options{ControlSequences: true}.String(text)
+}
+
 func wrapLine(line string, width int) []string {
 	var lines []string
-	for displaywidth.String(line) > width {
+	for cells(line) > width {
 		cut := breakPoint(line, width)
 		lines = append(lines, strings.TrimRight(line[:cut], " "))
 		line = strings.TrimLeft(line[cut:], " ")
@@ -67,7 +81,7 @@ func breakPoint(line string, width int) int {
 		}
 		used += w
 		last = i + len(string(r))
-		if r == ' ' || r == '/' || (w == 2 && !closesNext(line[last:])) {
+		if r == ' ' || r == '/' || (w == 2 && !strings.ContainsRune(opening, r) && !closesNext(line[last:])) {
 			space = last
 		}
 	}
@@ -76,6 +90,9 @@ func breakPoint(line string, width int) int {
 	}
 	return last
 }
+
+// opening are marks that must not end a line.
+const opening = "（《「『“‘"
 
 // closesNext tells whether the text goes on with a mark that must not begin a line.
 func closesNext(rest string) bool {

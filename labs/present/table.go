@@ -5,7 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/clipperhouse/displaywidth"
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
@@ -56,7 +55,7 @@ func shares(heads []string, rows [][]string, width int) []int {
 	for _, row := range append([][]string{heads}, rows...) {
 		for i, cell := range row {
 			for line := range strings.SplitSeq(cell, "\n") {
-				need[i] = max(need[i], displaywidth.String(line))
+				need[i] = max(need[i], cells(line))
 			}
 		}
 	}

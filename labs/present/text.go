@@ -109,7 +109,11 @@ func (t *Text) verdict(s walk.State) string {
 func (t *Text) step(e walk.StepEvent) {
 	section := t.section(e.Lab, e.Step)
 	if e.State == walk.Start {
-		t.line("\n%s", t.Style.paint(bold, t.say("Step {} of {}: {}", e.Number, e.Of, e.Step)+colon(section.Title)))
+		head := t.say("Step {} of {}: {}", e.Number, e.Of, e.Step)
+		if section.Title != "" {
+			head = t.say("Step {} of {}: {}, {}", e.Number, e.Of, e.Step, section.Title)
+		}
+		t.line("\n%s", t.Style.paint(bold, head))
 		if len(e.Reproduces) > 0 {
 			t.line("%s", t.Style.paint(dim, t.say("experiments: {}", strings.Join(e.Reproduces, ", "))))
 		}
@@ -168,7 +172,7 @@ func (t *Text) evidence(e walk.EvidenceEvent) {
 	for _, r := range e.Rows {
 		row := append([]string{t.Words.Term(t.key(e.Lab), r.Fact)}, r.Values...)
 		for i := 1; i < len(row); i++ {
-			row[i] = t.value(row[i])
+			row[i] = t.value(e.Lab, row[i])
 		}
 		rows = append(rows, append(row, r.From))
 	}
@@ -186,12 +190,12 @@ func (t *Text) evidence(e walk.EvidenceEvent) {
 	t.line("%s", indent("  ", strings.Split(strings.TrimRight(table.String(), "\n"), "\n")))
 }
 
-// value makes an empty value visible.
-func (t *Text) value(v string) string {
+// value is a value in the words of its lab; an empty one is made visible.
+func (t *Text) value(lab, v string) string {
 	if v == "" {
 		return t.say("(empty)")
 	}
-	return t.Words.Say(v)
+	return t.Words.Term(t.key(lab), v)
 }
 
 func (t *Text) plot(e walk.PlotEvent) {
