@@ -170,8 +170,8 @@ func forbidCutting(c *net.UDPConn) error {
 
 // pluginAdd makes a sandbox and has the plugin attach it.
 func pluginAdd(ctx context.Context, b *bench.Bench) error {
-	if _, err := os.Stat(pluginTool.Program); err != nil {
-		return &evidence.CannotTest{Reason: "the CNI plugin " + pluginTool.Program + " is not installed", WayOut: "apt-get install " + pluginTool.Package}
+	if err := findPlugin(); err != nil {
+		return err
 	}
 	if err := startContainers(ctx, b, pod); err != nil {
 		return err
@@ -188,8 +188,19 @@ func pluginAdd(ctx context.Context, b *bench.Bench) error {
 	})
 }
 
+// findPlugin says how to get the plugin where it is missing.
+func findPlugin() error {
+	if _, err := os.Stat(pluginTool.Program); err != nil {
+		return &evidence.CannotTest{Reason: "the CNI plugin " + pluginTool.Program + " is not installed", WayOut: "apt-get install " + pluginTool.Package}
+	}
+	return nil
+}
+
 // withPlugin calls the plugin with the configuration that was written.
 func withPlugin(b *bench.Bench, call func(netdemo.CNI, nets) error) error {
+	if err := findPlugin(); err != nil {
+		return err
+	}
 	config, err := os.ReadFile(b.Path("net.conf"))
 	if err != nil {
 		return err
