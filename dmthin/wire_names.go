@@ -3,6 +3,7 @@ package dmthin
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,17 @@ type Dev uint64
 // String is "253:0", which table lines take in place of a path.
 func (d Dev) String() string {
 	return strconv.Itoa(int(unix.Major(uint64(d)))) + ":" + strconv.Itoa(int(unix.Minor(uint64(d))))
+}
+
+// ParseDev reads "253:0".
+func ParseDev(s string) (Dev, error) {
+	major, minor, _ := strings.Cut(s, ":")
+	w := words{rest: []string{major, minor}}
+	a, b := w.number(12), w.number(20)
+	if w.err != nil {
+		return 0, fmt.Errorf("device number %q: want MAJOR:MINOR: %w", s, w.err)
+	}
+	return Dev(unix.Mkdev(uint32(a), uint32(b))), nil
 }
 
 // Name is one entry of List.
