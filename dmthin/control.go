@@ -27,7 +27,7 @@ type Control struct {
 func Open(dev, nodes string) (*Control, error) {
 	file, err := os.OpenFile(filepath.Join(dev, "mapper/control"), os.O_RDWR, 0)
 	if err != nil {
-		return nil, &Error{Verb: "open", Detail: filepath.Join(dev, "mapper/control"), Err: err}
+		return nil, &Error{Verb: "open", Detail: filepath.Join(dev, "mapper/control"), Err: errors.Unwrap(err)}
 	}
 	c := &Control{file: file, nodes: nodes}
 	if _, err := c.Version(); err != nil {

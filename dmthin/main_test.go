@@ -134,11 +134,11 @@ func again(t testing.TB, args ...string) string {
 	m := guest(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
-	var out bytes.Buffer
-	code, err := m.Run(ctx, vm.Command{Args: append([]string{vm.SelfPath}, args...), Stdout: &out, Stderr: &out,
+	var out, errs bytes.Buffer // two: they are written at the same time
+	code, err := m.Run(ctx, vm.Command{Args: append([]string{vm.SelfPath}, args...), Stdout: &out, Stderr: &errs,
 		Env: append(vm.GuestEnv("dumb"), inGuest+"=1", "CUTAWAY_REQUIRE=all")})
 	if err != nil || code != 0 {
-		t.Fatalf("in the guest (Linux %s): exit %d, %v\n%s\nits console:\n%s", m.Release, code, err, out.String(), m.Console(20))
+		t.Fatalf("in the guest (Linux %s): exit %d, %v\n%s%s\nits console:\n%s", m.Release, code, err, out.String(), errs.String(), m.Console(20))
 	}
 	return out.String()
 }
