@@ -20,20 +20,38 @@ type Control struct {
 }
 
 // Open opens <dev>/mapper/control, which also loads the driver where it is a
-// module. Device nodes are made in the folder nodes, which must exist; it should
-// not be <dev>/mapper on a machine with udev, which makes its own there.
+// module. It then asks for the version (DM_VERSION): the node can be there without
+// the driver.
 //
-// It then asks for the version (DM_VERSION): the node can be there without the driver.
+// Device nodes are made in the folder nodes, which must exist. It should be in a
+// folder of its own in /dev: udev makes its own in /dev/mapper, and most other file
+// systems, /run and /tmp too, are mounted with nodev, which makes nodes useless.
 func Open(dev, nodes string) (*Control, error) {
-	file, err := os.OpenFile(filepath.Join(dev, "mapper/control"), os.O_RDWR, 0)
+	if err := allowsNodes(nodes); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dev, "mapper/control")
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, &Error{Verb: "open", Detail: filepath.Join(dev, "mapper/control"), Err: errors.Unwrap(err)}
+		return nil, &Error{Verb: "open", Detail: path, Err: errors.Unwrap(err)}
 	}
 	c := &Control{file: file, nodes: nodes}
 	if _, err := c.Version(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// allowsNodes asks whether device nodes in a folder can be opened (statfs(2)).
+func allowsNodes(dir string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return &Error{Verb: "nodes", Detail: dir, Err: err}
+	}
+	if fs.Flags&unix.ST_NODEV != 0 {
+		return &Error{Verb: "nodes", Detail: dir, Err: unix.EACCES}
+	}
+	return nil
 }
 
 // Close closes the control file. Devices stay.

@@ -232,8 +232,14 @@ func TestLiveThinDump(t *testing.T) {
 	m, err := p.Mappings()
 	must(t, err)
 	must(t, p.Close())
-	out, err := exec.Command("thin_dump", filepath.Join(dir, "metadata")).Output()
+	// thin_dump wants O_DIRECT, which a file on tmpfs has not; a loop device has.
+	l, err := dmthin.AttachLoop("/dev", filepath.Join(dir, "metadata"), dmthin.LoopOptions{Autoclear: true})
 	must(t, err)
+	defer func() { must(t, l.Detach()) }()
+	out, err := exec.Command("thin_dump", l.Path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("thin_dump: %v: %s", err, out)
+	}
 	if diff := cmp.Diff(parseDump(t, string(out)), m); diff != "" {
 		t.Errorf("mappings against thin_dump's (-dump +ours):\n%s", diff)
 	}

@@ -129,6 +129,7 @@ func TestLiveCloseBusy(t *testing.T) {
 	must(t, err)
 	p, err := dmthin.StartPool(c, store, dmthin.PoolSpec{Name: "cutaway-busy"})
 	must(t, err)
+	t.Cleanup(func() { _ = p.Close() })
 	must(t, p.CreateThin(1))
 	f, err := os.Open(activate(t, p, 1, mib))
 	must(t, err)

@@ -30,11 +30,7 @@ func loop(t testing.TB, size int64) (*dmthin.Loop, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := l.Detach(); err != nil && !errors.Is(err, os.ErrClosed) {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { must(t, l.Detach()) })
 	return l, file
 }
 
@@ -153,8 +149,9 @@ func TestLiveVerbs(t *testing.T) {
 	wantErrno(t, "Create of a name in use", err, unix.EBUSY)
 	_, err = c.Create("cutaway-b", "cutaway-uuid-a")
 	wantErrno(t, "Create of a UUID in use", err, unix.EBUSY)
-	_, err = c.Resume("cutaway-a")
-	wantErrno(t, "Resume without a table", err, unix.EINVAL)
+	if info, err = c.Resume("cutaway-a"); err != nil || info.Live {
+		t.Errorf("Resume without a table = %+v, %v; want no change", info, err)
+	}
 	wantErrno(t, "Load of no such device", c.Load("cutaway-a", dmthin.One(8, dmthin.Linear{Device: "/dev/none"}), false), unix.ENODEV)
 	must(t, c.Load("cutaway-a", dmthin.One(8, dmthin.Zero{}), true))
 	if info, err = c.Info("cutaway-a"); err != nil || info.Live || !info.Inactive {

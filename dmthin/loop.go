@@ -103,16 +103,23 @@ func (l *Loop) Resize() error {
 	return nil
 }
 
-// Detach frees the device (ioctl LOOP_CLR_FD) and closes it. While somebody else has
-// it open, the kernel says yes and frees it when the last one closes it.
+// Detach frees the device (ioctl LOOP_CLR_FD) and closes it; a second time does
+// nothing. While somebody else has it open, the kernel says yes and frees it when the
+// last one closes it.
 func (l *Loop) Detach() error {
-	err := unix.IoctlSetInt(int(l.dev.Fd()), unix.LOOP_CLR_FD, 0)
-	if err != nil && !errors.Is(err, unix.ENXIO) {
-		err = fmt.Errorf("ioctl(%s, LOOP_CLR_FD): %w", l.Path, err)
-	} else {
-		err = nil // ENXIO: it was free already
+	if l.dev == nil {
+		return nil
 	}
-	return errors.Join(err, l.dev.Close())
+	err := unix.IoctlSetInt(int(l.dev.Fd()), unix.LOOP_CLR_FD, 0)
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		err = nil // it was free already
+	case err != nil:
+		err = fmt.Errorf("ioctl(%s, LOOP_CLR_FD): %w", l.Path, err)
+	}
+	err = errors.Join(err, l.dev.Close())
+	l.dev = nil
+	return err
 }
 
 // LoopInfo is what the kernel says of a loop device.

@@ -34,7 +34,7 @@ const inGuest = "CUTAWAY_DMTHIN_GUEST"
 
 // hostHasDM asks the kernel, and does not take a node for an answer.
 func hostHasDM() error {
-	c, err := dmthin.Open("/dev", os.TempDir())
+	c, err := dmthin.Open("/dev", "/dev")
 	if err != nil {
 		return err
 	}
@@ -53,10 +53,10 @@ func control(t testing.TB) *dmthin.Control {
 		}
 		t.Skipf("%v; TestInGuest runs this test in a virtual machine", err)
 	}
-	c, err := dmthin.Open("/dev", t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	nodes, err := os.MkdirTemp("/dev", "cutaway-test")
+	must(t, err)
+	c, err := dmthin.Open("/dev", nodes)
+	must(t, err)
 	before, loops := names(t, c), loopFiles(t)
 	t.Cleanup(func() {
 		if got := names(t, c); got != before {
@@ -65,7 +65,8 @@ func control(t testing.TB) *dmthin.Control {
 		if got := loopFiles(t); got != loops {
 			t.Errorf("loop devices after the test: %q; want %q", got, loops)
 		}
-		c.Close()
+		must(t, c.Close())
+		must(t, os.Remove(nodes)) // all nodes are gone, too
 	})
 	return c
 }

@@ -26,9 +26,10 @@ func infoOf(h unix.DmIoctl) Info {
 	}
 }
 
-// List names all mapped devices (ioctl DM_LIST_DEVICES).
+// List names all mapped devices (ioctl DM_LIST_DEVICES, with DM_UUID_FLAG for their
+// UUIDs, too).
 func (c *Control) List() ([]Name, error) {
-	r, err := c.call("list", unix.DM_LIST_DEVICES, request{})
+	r, err := c.call("list", unix.DM_LIST_DEVICES, request{flags: unix.DM_UUID_FLAG})
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,8 @@ func (c *Control) Suspend(name string) error {
 }
 
 // Resume puts a loaded table to work, if there is one, and lets IO through (ioctl
-// DM_DEV_SUSPEND without DM_SUSPEND_FLAG). It suspends first by itself if need be.
+// DM_DEV_SUSPEND without DM_SUSPEND_FLAG). It suspends first by itself if need be. A
+// device without any table stays as it is, which is no error.
 func (c *Control) Resume(name string) (Info, error) {
 	r, err := c.call("resume", unix.DM_DEV_SUSPEND, request{name: name})
 	return infoOf(r.head), err

@@ -30,7 +30,7 @@ func ParseDev(s string) (Dev, error) {
 // Name is one entry of List.
 type Name struct {
 	Name  string
-	UUID  string // "" if it has none, or the kernel is older than 5.13
+	UUID  string // "" if it has none, or before Linux 5.13
 	Dev   Dev
 	Event uint32
 }
@@ -40,10 +40,10 @@ const (
 	versionHeader = 16 // struct dm_target_versions: u32 next, u32 version[3]
 )
 
-// parseNames reads the payload of DM_LIST_DEVICES. A list of nothing is one
-// record of zeros.
+// parseNames reads the payload of DM_LIST_DEVICES. A list of nothing is no bytes at
+// all, or a device number 0.
 func parseNames(payload []byte) ([]Name, error) {
-	if len(payload) >= 8 && order.Uint64(payload) == 0 {
+	if len(payload) == 0 || len(payload) >= 8 && order.Uint64(payload) == 0 {
 		return nil, nil
 	}
 	var names []Name
