@@ -129,6 +129,12 @@ func TestLiveErrnos(t *testing.T) {
 	wantErrno(t, "Delete of an active one", p.Delete(1), unix.EBUSY)
 	_, err = p.Activate("cutaway-twice", 1, mib)
 	wantErrno(t, "Activate under two names", err, unix.EBUSY)
+	left := activate(t, p, 1, 2*mib) // nobody has it open: as if a process had died
+	f, err := os.Open(left)
+	must(t, err)
+	_, err = p.Activate("cutaway-thin-1", 1, mib)
+	wantErrno(t, "Activate of one that is open", err, unix.EBUSY)
+	must(t, f.Close())
 	wantErrno(t, "SetTransaction(5, 6)", p.SetTransaction(5, 6), unix.EINVAL)
 	must(t, p.SetTransaction(0, 6))
 	if s := status(t, p); s.Transaction != 6 {

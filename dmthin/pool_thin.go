@@ -58,7 +58,8 @@ func (p *Pool) SetTransaction(old, to uint64) error {
 
 // Activate gives a thin device a name, a size in bytes and a node, and returns the
 // node's path. ENODATA for an unknown id, EBUSY if it is active already or the
-// name is taken.
+// name is taken. What a killed process left under the same name and id, and nobody
+// has open, is replaced: it may have no table yet, or be suspended.
 func (p *Pool) Activate(name string, id uint32, size uint64) (node string, err error) {
 	if size == 0 || size%SectorSize != 0 || id > maxThinID {
 		return "", fmt.Errorf("activate thin device %d with %d bytes: want whole sectors and an id of 24 bits: %w", id, size, unix.EINVAL)
@@ -66,6 +67,12 @@ func (p *Pool) Activate(name string, id uint32, size uint64) (node string, err e
 	info, err := p.control.Info(p.name)
 	if err != nil {
 		return "", err
+	}
+	old, err := p.control.InfoByUUID(thinUUID(p.name, id))
+	if err == nil && old.Name == name && old.Open == 0 {
+		if err := p.control.Stop(name); err != nil {
+			return "", err
+		}
 	}
 	thin := Thin{Pool: info.Dev.String(), ID: id}
 	if _, err := p.control.Start(name, thinUUID(p.name, id), One(size/SectorSize, thin), false); err != nil {
