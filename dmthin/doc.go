@@ -52,7 +52,7 @@
 //	store*.go                            what a pool stands on: two files, or one disk
 //	pool*.go, autoextend.go              the pool and its thin devices
 //	metadata*.go                         the pool's trees: which blocks are shared
-//	explain.go                           what each errno likely means
+//	error.go, explain.go                 what failed, and what each errno likely means
 //
 // # What this is not
 //
