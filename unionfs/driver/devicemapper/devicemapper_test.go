@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/vm"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/devicemapper"
@@ -96,6 +97,9 @@ func run(args ...string) error {
 }
 
 func open(home string) (unionfs.Driver, error) {
+	if realPoolWanted() {
+		return openReal(home)
+	}
 	pool := filepath.Join(home, "pool")
 	if err := os.MkdirAll(pool, 0o700); err != nil {
 		return nil, err
@@ -103,7 +107,10 @@ func open(home string) (unionfs.Driver, error) {
 	return devicemapper.Open(home, filePool{pool}, devicemapper.Options{BaseSize: 24 << 20})
 }
 
-func TestMain(m *testing.M) { contract.Main(m, open) }
+func TestMain(m *testing.M) {
+	vm.Main() // this program is PID 1 of the guest, too
+	contract.Main(m, open)
+}
 
 func TestContract(t *testing.T) {
 	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
@@ -113,7 +120,7 @@ func TestContract(t *testing.T) {
 		Open: open, Slow: true, Depth: 8,
 		Home: func(t *testing.T) string {
 			dir := contract.TempDir(t)
-			t.Cleanup(func() { detachAll(t, dir) })
+			t.Cleanup(func() { closeReal(t, dir); detachAll(t, dir) })
 			return dir
 		},
 		// The base device stays; nothing else may.
