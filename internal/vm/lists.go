@@ -6,8 +6,8 @@ package vm
 // DefaultPrograms are the host's own programs that by-hand steps use, beside what
 // busybox gives. What this machine lacks is left out and named in Initramfs.Missing.
 var DefaultPrograms = []string{
-	"bash",                                                                               // for people: it edits lines and completes names
-	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "capsh", "ipcmk", "ipcs", "perl", // namespaces, limits, capabilities
+	"bash",                                                                                          // for people: it edits lines and completes names
+	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "taskset", "capsh", "ipcmk", "ipcs", "perl", // namespaces, limits, capabilities
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", // mounts and block devices
 	"mkfs.ext4", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
 	"cp", "ls", "stat", "df", "du", "dd", "ps", // where busybox lacks options that labs show
