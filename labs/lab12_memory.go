@@ -29,14 +29,14 @@ func memoryLab() bench.Lab {
 
 var boxGroup = labGroup{name: "box", controllers: []cgroupdemo.Controller{cgroupdemo.Memory}}
 
-// memoryMiB is the limit: 512 MiB, or an eighth of what the machine can spare,
+// memoryMiB is the limit: 256 MiB, or an eighth of what the machine can spare,
 // or the learner's choice (--set mib=NUMBER).
 func memoryMiB(b *bench.Bench) (int64, error) {
 	spare := int64(8 << 10)
 	if text, err := os.ReadFile("/proc/meminfo"); err == nil {
 		spare = meminfoMiB(string(text), "MemAvailable", spare)
 	}
-	word := b.Param("mib", fmt.Sprint(min(512, spare/8&^15)))
+	word := b.Param("mib", fmt.Sprint(min(256, spare/8&^15)))
 	mib, err := strconv.ParseInt(word, 10, 64)
 	if err != nil || mib < 16 {
 		return 0, fmt.Errorf("mib=%s: want the limit in MiB, a number from 16 up", word)
