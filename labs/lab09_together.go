@@ -209,7 +209,8 @@ func togetherJoinStep() bench.Step {
 			// nsenter forks, for the sake of the pid namespace; its child is the joiner.
 			Lines: bench.Lines(
 				"nsenter --target $(cat inner.pid) --mount --uts --ipc --net --pid --cgroup sleep 1000 & echo $! > nsenter.pid",
-				"until ps -o pid= --ppid $(cat nsenter.pid) > joiner.pid; do sleep 0.01; done"),
+				waitForChildSleep("nsenter"),
+				"ps -o pid= --ppid $(cat nsenter.pid) > joiner.pid"),
 			Tools: []bench.Tool{bench.Nsenter, bench.Ps, bench.Sleep},
 		},
 		Look: []bench.View{
@@ -223,6 +224,13 @@ func togetherJoinStep() bench.Step {
 			evidence.Becomes("in the pid namespace the joiner is one more process, not number 1", "pid of the joiner inside", evidence.AtLeast(2)),
 		},
 	}
+}
+
+// waitForChildSleep is a shell line that waits until the process of NAME.pid has
+// a child which runs sleep. Any child would not do: before a background job
+// becomes nsenter, it has had one that ran `cat inner.pid` for it.
+func waitForChildSleep(name string) string {
+	return "until ps -o comm= --ppid $(cat " + name + ".pid) | grep -qx sleep; do sleep 0.01; done"
 }
 
 // readJoined compares the joiner with its target.
@@ -247,7 +255,7 @@ func togetherChildrenStep() bench.Step {
 			// process 1 of its pid namespace from ending.
 			Lines: bench.Lines(
 				"nsenter --target $(cat inner.pid) --pid --no-fork sh -c 'sleep 1000 & wait' & echo $! > caller.pid",
-				"until ps -o pid= --ppid $(cat caller.pid); do sleep 0.01; done"),
+				waitForChildSleep("caller")),
 			Tools: []bench.Tool{bench.Nsenter, bench.Ps, bench.Sleep},
 		},
 		Look: []bench.View{{Title: "pid namespaces", Read: readPidNamespaces}},
