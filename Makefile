@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build tools demo test stress bench lint clean
+.PHONY: help build tools demo test test-guest stress bench lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,8 +23,11 @@ demo: build tools ## walk every lab there is, without asking
 test: build tools ## run every test, those that need root included
 	scripts/test.sh
 
+test-guest: build tools ## the device-mapper tests, on a real kernel in a virtual machine
+	$(GO) test -count=1 -timeout 20m -run Guest ./dmthin ./unionfs/driver/devicemapper
+
 stress: build tools ## kill -9 at many points, then clean: nothing may be left
-	CUTAWAY_STRESS=1 $(GO) test -count=1 -timeout 60m -run 'Stress|Kill' ./cmd/cutaway
+	CUTAWAY_STRESS=1 $(GO) test -count=1 -timeout 60m -run 'Stress|KillAnywhere' ./cmd/cutaway
 
 bench: build tools ## measure side by side with peers, as ratios
 	scripts/bench.sh

@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 [ "$(id -u)" -eq 0 ] || echo "not root: tests that need it are skipped; for all of them run: sudo make test"
+# -short leaves out what takes minutes in a virtual machine: make test-guest.
 # One package at a time: the live tests compare the machine before and after,
 # and would take each other's doings for their own.
-exec ${GO:-go} test -count=1 -p 1 -timeout 20m ./...
+exec ${GO:-go} test -short -count=1 -p 1 -timeout 20m ./...

@@ -167,6 +167,20 @@ func TestWhatALabLeavesIsRemovedByTheJournal(t *testing.T) {
 	}
 }
 
+func TestALabCannotWriteToTheMachinesFiles(t *testing.T) {
+	tr := newTour(t)
+	if sum := tr.walk(t, t.Context(), "96"); sum.Labs.Pass != 1 {
+		t.Errorf("summary %+v, last event %+v; want the write refused and the lab passed", sum, tr.lastLab())
+	}
+}
+
+func TestStepsBehindABrokenActAreNotPerformed(t *testing.T) {
+	tr := newTour(t)
+	if sum := tr.walk(t, t.Context(), "97"); sum.Steps.Fail != 1 || sum.Steps.Untested != 1 || sum.Labs.Fail != 1 {
+		t.Errorf("summary %+v; want one step failed and the one behind it untested", sum)
+	}
+}
+
 func TestEventsSurviveTheWire(t *testing.T) {
 	for _, e := range []Event{
 		LabEvent{Lab: "01", State: Pass}, StepEvent{Step: "s", Of: 2}, ByHandEvent{Lines: []HandLine{{Line: "x", Status: 1}}},

@@ -50,6 +50,18 @@ func testLabs() []bench.Lab {
 			}
 			return os.WriteFile(path, nil, 0o600)
 		}}}},
+		{ID: "96", Name: "vandal", Steps: []bench.Step{{Name: "write", Do: func(context.Context, *bench.Bench) error {
+			err := os.WriteFile("/cutaway-vandal", nil, 0o600)
+			if !errors.Is(err, syscall.EROFS) {
+				os.Remove("/cutaway-vandal")
+				return fmt.Errorf("write to the machine's root folder: %v; want EROFS", err)
+			}
+			return os.WriteFile("in-the-scratch-folder", nil, 0o600)
+		}}}},
+		{ID: "97", Name: "breaks", Steps: []bench.Step{
+			{Name: "break", Do: func(context.Context, *bench.Bench) error { return errors.New("broken") }},
+			{Name: "behind", Do: func(context.Context, *bench.Bench) error { return nil }},
+		}},
 		{ID: "95", Name: "needs", Needs: nil, Steps: []bench.Step{{Name: "extra", Extra: true, Do: func(context.Context, *bench.Bench) error {
 			return &evidence.CannotTest{Reason: "only elsewhere"}
 		}}}},
