@@ -74,7 +74,7 @@ func BenchmarkCheck(b *testing.B) {
 		"lxc-checkconfig":   "/usr/bin/lxc-checkconfig",
 	} {
 		if _, err := os.Stat(script); err == nil {
-			names, commands = append(names, name), append(commands, []string{"sh", script})
+			names, commands = append(names, name), append(commands, []string{"bash", script})
 		} else {
 			b.Logf("%s is not installed (%s)", name, script)
 		}
