@@ -23,8 +23,8 @@ demo: build tools ## walk every lab there is, without asking
 test: build tools ## run every test, those that need root included
 	scripts/test.sh
 
-test-guest: build tools ## the device-mapper tests, on a real kernel in a virtual machine
-	$(GO) test -count=1 -timeout 20m -run Guest ./dmthin ./unionfs/driver/devicemapper
+test-guest: build tools ## what takes minutes in a virtual machine: device mapper, labs by hand
+	$(GO) test -count=1 -timeout 20m -p 1 -run Guest ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper
 
 stress: build tools ## kill -9 at many points, then clean: nothing may be left
 	CUTAWAY_STRESS=1 $(GO) test -count=1 -timeout 60m -run 'Stress|KillAnywhere' ./cmd/cutaway

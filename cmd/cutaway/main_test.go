@@ -121,7 +121,7 @@ func (s *session) program() string {
 // run runs the program to its end.
 func (s *session) run(args ...string) result {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Minute)
 	defer cancel()
 	cmd := s.command(ctx, args...)
 	var out, errs bytes.Buffer

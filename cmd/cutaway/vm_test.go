@@ -69,28 +69,31 @@ var buildOnce = func() func(t *testing.T) string {
 }()
 
 // What an ordinary user can do in a VM is everything that its kernel can.
-func TestLabsInAVM(t *testing.T) {
-	for _, mode := range []string{"go", "by hand"} {
-		t.Run(mode, func(t *testing.T) {
-			args := []string{"lab", "01-14", "--json", "--on", "vm"}
-			if mode == "by hand" {
-				args = append(args, "--by-hand")
-			}
-			got := withVM(t).run(args...)
-			all := events(t, got.stdout)
-			complain(t, all)
-			if got.code != exitOK {
-				t.Errorf("exit code %d, stderr %s; want 0", got.code, got.stderr)
-			}
-			for _, e := range all {
-				if s, ok := e.(walk.StepEvent); ok && s.State == walk.Untested && !s.Extra {
-					t.Errorf("lab %s step %s is untested in the VM: %s", s.Lab, s.Step, s.Reason)
-				}
-				if l, ok := e.(walk.LabEvent); ok && l.Where != "vm" {
-					t.Errorf("lab %s was performed on %q; want vm", l.Lab, l.Where)
-				}
-			}
-		})
+func TestLabsInAVM(t *testing.T) { labsInAVM(t) }
+
+// By hand as well; that takes minutes with an emulated processor.
+func TestLabsByHandInAGuest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: minutes in a virtual machine; make test-guest")
+	}
+	labsInAVM(t, "--by-hand")
+}
+
+func labsInAVM(t *testing.T, flags ...string) {
+	t.Helper()
+	got := withVM(t).run(append([]string{"lab", "01-14", "--json", "--on", "vm"}, flags...)...)
+	all := events(t, got.stdout)
+	complain(t, all)
+	if got.code != exitOK {
+		t.Errorf("exit code %d, stderr %s; want 0", got.code, got.stderr)
+	}
+	for _, e := range all {
+		if s, ok := e.(walk.StepEvent); ok && s.State == walk.Untested && !s.Extra {
+			t.Errorf("lab %s step %s is untested in the VM: %s", s.Lab, s.Step, s.Reason)
+		}
+		if l, ok := e.(walk.LabEvent); ok && l.Where != "vm" {
+			t.Errorf("lab %s was performed on %q; want vm", l.Lab, l.Where)
+		}
 	}
 }
 
