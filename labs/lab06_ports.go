@@ -130,12 +130,13 @@ func listenByHand(enter, word string) bench.ByHand {
 		Lines: func(b *bench.Bench) []string {
 			return []string{
 				fmt.Sprintf("%ssocat TCP-LISTEN:%s,bind=127.0.0.1,reuseaddr,fork EXEC:'echo -n %s' &", enter, port(b), word),
-				fmt.Sprintf("until %snc -z 127.0.0.1 %s; do sleep 0.01; done", enter, port(b)),
-				fmt.Sprintf("%snc 127.0.0.1 %s < /dev/null", enter, port(b)),
+				fmt.Sprintf("timeout 10 sh -c 'until %ssocat -u OPEN:/dev/null TCP:127.0.0.1:%s 2>/dev/null; do sleep 0.01; done'", enter, port(b)),
+				fmt.Sprintf("%ssocat -u TCP:127.0.0.1:%s -", enter, port(b)),
 			}
 		},
-		// socat answers every connection with a word, which nc cannot do twice.
-		Tools: []bench.Tool{bench.Nsenter, bench.Socat, bench.Nc, bench.Sleep},
+		// Not nc: its flags differ between the programs of that name, and it
+		// cannot answer twice.
+		Tools: []bench.Tool{bench.Nsenter, bench.Socat, bench.Timeout, bench.Sleep},
 	}
 }
 
