@@ -27,7 +27,8 @@ test-guest: build tools ## what takes minutes in a virtual machine: device mappe
 	$(GO) test -count=1 -timeout 20m -p 1 -run Guest ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper
 
 stress: build tools ## kill -9 at many points, then clean: nothing may be left
-	CUTAWAY_STRESS=1 $(GO) test -count=1 -timeout 60m -run 'Stress|KillAnywhere' ./cmd/cutaway
+	CUTAWAY_STRESS=100 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway
+	CUTAWAY_STRESS=40 CUTAWAY_STRESS_LABS=22-28 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway
 
 bench: build tools ## measure side by side with peers, as ratios
 	scripts/bench.sh

@@ -70,6 +70,7 @@ func TestNewPlan(t *testing.T) {
 			v2:   []string{"memory.swap.max = 0", "memory.max = 1000"}},
 		{name: "memory without limit", spec: Spec{LinuxResources: spec{Memory: &specs.LinuxMemory{Limit: ptr(int64(-1))}}},
 			v1: []string{"memory.limit_in_bytes = -1", "memory.memsw.limit_in_bytes = -1"}, v2: []string{"memory.max = max", "memory.swap.max = max"}},
+		//lint:ignore SA1019 that the obsolete field is left out is what this case checks
 		{name: "what version 2 gave up", spec: Spec{LinuxResources: spec{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(10)), DisableOOMKiller: ptr(true), KernelTCP: ptr(int64(1)), Kernel: ptr(int64(1)), UseHierarchy: ptr(false)}}},
 			v1: []string{"memory.swappiness = 10", "memory.oom_control = 1", "memory.kmem.tcp.limit_in_bytes = 1", "left: memory.kernel", "left: memory.useHierarchy = false"},
 			v2: []string{"left: memory.swappiness", "left: memory.disableOOMKiller", "left: memory.kernelTCP", "left: memory.kernel", "left: memory.useHierarchy = false"}},

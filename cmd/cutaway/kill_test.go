@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,15 +15,30 @@ import (
 	"cutaway/internal/journal"
 	"cutaway/internal/residue"
 	"cutaway/labs"
+	"cutaway/labs/bench"
 )
 
-// killPoints is how often the kill test strikes: a sample in `make test`, all
-// of them in `make stress`.
+// killPoints is how often the kill test strikes: a sample in `make test`, as
+// many as CUTAWAY_STRESS says in `make stress`.
 func killPoints() int {
-	if os.Getenv("CUTAWAY_STRESS") != "" {
-		return 100
+	if n, err := strconv.Atoi(os.Getenv("CUTAWAY_STRESS")); err == nil {
+		return n
 	}
 	return 12
+}
+
+// killLabs are the labs to strike in: all, or those of CUTAWAY_STRESS_LABS.
+func killLabs(t *testing.T) []bench.Lab {
+	t.Helper()
+	wanted := "all"
+	if some := os.Getenv("CUTAWAY_STRESS_LABS"); some != "" {
+		wanted = some
+	}
+	picked, err := labs.Select([]string{wanted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return picked
 }
 
 // kill -9 at any moment, then `clean`, then nothing is left. The points are
@@ -30,7 +46,7 @@ func killPoints() int {
 // is the worker that dies, in which case the front puts things back itself.
 func TestKillAnywhereThenClean(t *testing.T) {
 	needRoot(t)
-	all := labs.All()
+	all := killLabs(t)
 	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	durations := map[string]time.Duration{}
 	for point := range killPoints() {
