@@ -9,17 +9,10 @@ import (
 	"cutaway/labs/walk"
 )
 
-// eachLab runs a test for every lab, by number and name. Labs that measure
-// the processor have it to themselves; the others, which mostly wait, run
-// beside each other.
+// eachLab runs a test for every lab, by number and name.
 func eachLab(t *testing.T, test func(t *testing.T, l bench.Lab)) {
 	for _, l := range labs.All() {
-		t.Run(labs.Key(l), func(t *testing.T) {
-			if l.ID < "10" || l.ID > "14" {
-				t.Parallel()
-			}
-			test(t, l)
-		})
+		t.Run(labs.Key(l), func(t *testing.T) { test(t, l) })
 	}
 }
 
