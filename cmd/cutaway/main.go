@@ -14,6 +14,7 @@ import (
 
 	"cutaway/internal/inside"
 	"cutaway/internal/probe"
+	"cutaway/internal/userland"
 	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
@@ -61,6 +62,7 @@ func main() {
 	probe.Main()
 	netdemo.Main()
 	aufs.Main()
+	userland.Main()
 	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 }
 
