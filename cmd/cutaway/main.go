@@ -72,6 +72,8 @@ type program struct {
 	out, err io.Writer
 	runDir   string
 	lang     string
+
+	root, storageDriver string // which images and containers
 }
 
 // run is the whole program.
@@ -114,6 +116,9 @@ func (p *program) rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
+	p.stateFlags(flags)
+	root.AddCommand(p.imageCommands()...)
+	root.AddCommand(p.systemCommand())
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
 		newCheckCommand(p.checkHooks()), newVMCommand(), newAufsCommand(), newOCICommand())
 	return root

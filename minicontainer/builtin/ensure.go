@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/opencontainers/go-digest"
+
 	"cutaway/unionfs/image"
 )
 
@@ -86,11 +88,30 @@ func build(s *image.Store, name string, from Sources) (*image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	var img *image.Image
 	switch name {
 	case "web":
-		return makeWeb(s, box)
+		img, err = makeWeb(s, box)
 	case "stress":
-		return makeStress(s, box, from)
+		img, err = makeStress(s, box, from)
+	default:
+		err = fmt.Errorf("want one of %v", Names())
 	}
-	return nil, fmt.Errorf("want one of %v", Names())
+	if err != nil {
+		return nil, errors.Join(err, dropNameless(s, box))
+	}
+	return img, nil
+}
+
+// dropNameless takes an image away that was made only to stand under another.
+func dropNameless(s *image.Store, img *image.Image) error {
+	names, err := s.Names(img.ImageID)
+	if err != nil || len(names) > 0 {
+		return err
+	}
+	_, err = s.Remove(img.ImageID.String(), false, func(digest.Digest) ([]image.Use, error) { return nil, nil })
+	if errors.Is(err, image.ErrConflict) { // another image stands on it
+		return nil
+	}
+	return err
 }
