@@ -58,7 +58,7 @@ func (p *program) argsError(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	fmt.Fprintf(p.err, "%q %v\nSee '%s --help'.\n\nUsage:  %s\n\n%s\n", cmd.CommandPath(), err, cmd.CommandPath(), cmd.UseLine(), cmd.Short)
+	fmt.Fprintf(p.err, "%q %v.\nSee '%s --help'.\n\nUsage:  %s\n\n%s\n", cmd.CommandPath(), err, cmd.CommandPath(), cmd.UseLine(), cmd.Short)
 	return exitError{code: exitFailed}
 }
 
@@ -66,7 +66,7 @@ func (p *program) argsError(cmd *cobra.Command, err error) error {
 func exactArgs(n int) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return fmt.Errorf("requires exactly %d argument%s.", n, plural(n))
+			return fmt.Errorf("requires exactly %d argument%s", n, plural(n))
 		}
 		return nil
 	}
@@ -75,7 +75,7 @@ func exactArgs(n int) cobra.PositionalArgs {
 func atLeast(n int) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) < n {
-			return fmt.Errorf("requires at least %d argument%s.", n, plural(n))
+			return fmt.Errorf("requires at least %d argument%s", n, plural(n))
 		}
 		return nil
 	}
@@ -84,7 +84,7 @@ func atLeast(n int) cobra.PositionalArgs {
 func atMost(n int) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) > n {
-			return fmt.Errorf("requires at most %d argument%s.", n, plural(n))
+			return fmt.Errorf("requires at most %d argument%s", n, plural(n))
 		}
 		return nil
 	}
@@ -92,7 +92,7 @@ func atMost(n int) cobra.PositionalArgs {
 
 func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return errors.New("accepts no arguments.")
+		return errors.New("accepts no arguments")
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (p *program) imageImport() *cobra.Command {
 
 func oneOrTwo(args []string) error {
 	if len(args) < 1 {
-		return errors.New("requires at least 1 argument.")
+		return errors.New("requires at least 1 argument")
 	}
 	return atMost(2)(nil, args)
 }

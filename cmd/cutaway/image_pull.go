@@ -151,7 +151,7 @@ func (p *program) push(ctx context.Context, s *image.Store, name string, f regis
 	}
 	img, err := s.Resolve(ref.Name())
 	if err != nil {
-		return fmt.Errorf("An image does not exist locally with the tag: %s", ref.Repository())
+		return noSuchImage(ref.Name(), err)
 	}
 	d := newLayerProgress(p.out)
 	o, err := f.options(d.report)
