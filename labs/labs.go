@@ -31,6 +31,7 @@ func All() []bench.Lab {
 		shareLab(),
 		limitsLab(),
 		aufsLab(),
+		mapperLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
