@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,9 +149,17 @@ func placeIn(h cgroupdemo.Hierarchy, g *cgroupdemo.Group) string {
 }
 
 // mayLackCgroups: without root the hierarchies usually belong to somebody else,
-// and a container without limits is better than none.
+// and a container without limits is better than none. Root of a user namespace
+// is an ordinary user to them.
 func mayLackCgroups(err error) bool {
-	return os.Geteuid() != 0 && (errors.Is(err, fs.ErrPermission) || errors.Is(err, cgroupdemo.ErrNoController))
+	return (os.Geteuid() != 0 || inUserNamespace()) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, cgroupdemo.ErrNoController))
+}
+
+// inUserNamespace tells whether our user namespace is another one than the first,
+// which maps every id to itself (user_namespaces(7)).
+func inUserNamespace() bool {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"})
 }
 
 // deleteGroup removes it. A killed process leaves its group a moment late.
