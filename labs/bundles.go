@@ -53,6 +53,9 @@ func baseSpec(b *bench.Bench) *specs.Spec {
 	s.Process.Terminal = false
 	s.Root.Path = "../rootfs"
 	s.Process.Args = waits
+	if b.Where == "userns" {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
+	}
 	// The mark by which the run's processes are found, should all else fail.
 	s.Process.Env = append(s.Process.Env, journal.TokenVariable+"="+b.RunID())
 	return s
@@ -99,14 +102,14 @@ func (x bundle) writeLines(b *bench.Bench) []string {
 func writeBase(b *bench.Bench) error { return writeJSON(b.Path("base.json"), baseSpec(b)) }
 
 func baseLines(b *bench.Bench) []string {
-	rootless := ""
+	rootless, network := "", ""
 	if b.Where == "userns" {
-		rootless = " --rootless"
+		rootless, network = " --rootless", ` | .linux.namespaces+=[{type:"network"}]`
 	}
 	return []string{
 		"cutaway oci spec" + rootless,
 		"jq " + shellQuote(`.process.terminal=false | .root.path="../rootfs" | .process.args=`+asJSON(waits)+
-			` | .process.env+=["`+journal.TokenVariable+"="+b.RunID()+`"]`) + " config.json > base.json",
+			` | .process.env+=["`+journal.TokenVariable+"="+b.RunID()+`"]`+network) + " config.json > base.json",
 	}
 }
 

@@ -1,10 +1,10 @@
 package labs
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,36 +15,48 @@ import (
 )
 
 // attempt runs a command in the container and writes down what it said and how
-// it ended, as `sh -c` would.
-func (x bundle) attempt(ctx context.Context, b *bench.Bench, what, command string) error {
+// it ended.
+func (x bundle) attempt(b *bench.Bench, t try) error {
 	c, err := runtimeOf(b).Open(x.name)
 	if err != nil {
 		return err
 	}
-	file, err := os.Create(x.attemptFile(b, what))
+	file, err := os.Create(b.Path(x.name + "." + t.file))
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	status, err := execIn(c, t.command, file)
+	if err != nil {
+		return fmt.Errorf("exec in %s: %w", x.name, err)
+	}
+	_, err = fmt.Fprintf(file, "exit %d\n", status)
+	return err
+}
+
+// execIn runs a shell command in a container, as its own process's user and
+// with that one's capabilities, and waits for it.
+func execIn(c *oci.Container, command string, out *os.File) (int, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer null.Close()
 	p := *c.Spec.Process
 	p.Args = []string{"sh", "-c", command}
-	started, err := c.Exec(&p, oci.Options{Stdio: [3]*os.File{null, file, file}})
+	started, err := c.Exec(&p, oci.Options{Stdio: [3]*os.File{null, out, out}})
 	if err != nil {
-		return fmt.Errorf("exec in %s: %w", x.name, err)
+		return 0, err
 	}
 	var status unix.WaitStatus
-	if _, err := unix.Wait4(started.Pid, &status, 0, nil); err != nil {
-		return err
+	for {
+		if _, err = unix.Wait4(started.Pid, &status, 0, nil); err != unix.EINTR {
+			return exitStatus(status), err
+		}
 	}
-	_, err = fmt.Fprintf(file, "exit %d\n", exitStatus(status))
-	return err
 }
 
+// exitStatus is a status as the shell has it in $?.
 func exitStatus(w unix.WaitStatus) int {
 	if w.Signaled() {
 		return 128 + int(w.Signal())
@@ -52,42 +64,33 @@ func exitStatus(w unix.WaitStatus) int {
 	return w.ExitStatus()
 }
 
-func (x bundle) attemptFile(b *bench.Bench, what string) string {
-	return b.Path(x.name + "." + strings.ReplaceAll(what, " ", "-"))
-}
-
-func (x bundle) attemptLine(b *bench.Bench, what, command string) string {
-	file := filepath.Base(x.attemptFile(b, what))
-	return ociLine + "exec " + x.name + " sh -c " + shellQuote(command) + " > " + file + " 2>&1 < /dev/null; echo exit $? >> " + file
-}
-
-// attempted reads what came of an attempt: "allowed", or the last words of the
-// program that was refused.
-func (x bundle) attempted(b *bench.Bench, what string) string {
-	text, err := os.ReadFile(x.attemptFile(b, what))
+// attempted reads what came of an attempt: "allowed", how it was killed, or the
+// last words of the program that was refused.
+func (x bundle) attempted(b *bench.Bench, t try) string {
+	text, err := os.ReadFile(b.Path(x.name + "." + t.file))
 	if err != nil {
 		return evidence.Absent
 	}
-	said, exit, found := strings.Cut(strings.TrimSpace(string(text)), "exit ")
-	switch {
-	case !found:
-		return evidence.Absent
-	case exit == "0":
-		return "allowed"
-	}
-	lines := strings.Split(strings.TrimSpace(said), "\n")
-	_, reason, found := cutLast(lines[len(lines)-1], ": ")
+	said, exit, found := strings.Cut(string(text), "exit ")
 	if !found {
-		reason = "exit status " + exit
+		return evidence.Absent
 	}
-	return "refused: " + reason
+	return outcome(strings.TrimSpace(said), strings.TrimSpace(exit))
 }
 
-// cutLast is strings.Cut from the end.
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
+func outcome(said, exit string) string {
+	status, err := strconv.Atoi(exit)
+	switch {
+	case errors.Is(err, strconv.ErrSyntax):
+		return evidence.Absent
+	case status == 0:
+		return "allowed"
+	case status > 128 && status < 160:
+		return "killed by " + unix.SignalName(unix.Signal(status-128))
 	}
-	return s[:i], s[i+len(sep):], true
+	last := said[strings.LastIndex(said, "\n")+1:]
+	if i := strings.LastIndex(last, ": "); i >= 0 {
+		return refused(last[i+2:])
+	}
+	return refused("exit status " + exit)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // applets are the programs of the root file system: busybox by many names.
-const applets = "sh cat chown dd echo env head hostname id kill ln ls mkdir mknod mount ping ps readlink rm sleep su tee touch tr true umount wc"
+const applets = "sh cat chroot dd echo env head hostname id ip kill ln ls mkdir mknod mount ping ps readlink rm sleep tee touch tr true umount wc"
 
 // rootfsDirs are its folders. Mount points have to be there: a runtime that had
 // to make them in a read-only root could not.
@@ -44,13 +44,14 @@ func makeRootfs(b *bench.Bench) error {
 	return os.WriteFile(b.Path("rootfs/etc/passwd"), []byte(rootfsUsers), 0o644)
 }
 
-const rootfsUsers = "root::0:0:root:/:/bin/sh\n"
+const rootfsUsers = "root::0:0:root:/:/bin/sh\nuser::1000:1000:user:/:/bin/sh\n"
 
 var rootfsLines = []string{
 	"mkdir -p $(for d in " + rootfsDirs + "; do echo rootfs/$d; done)",
 	"cp $(command -v busybox) rootfs/bin/busybox",
 	"for a in " + applets + "; do ln -s busybox rootfs/bin/$a; done",
-	"echo '" + strings.TrimSpace(rootfsUsers) + "' > rootfs/etc/passwd",
+	"echo root::0:0:root:/:/bin/sh > rootfs/etc/passwd",
+	"echo user::1000:1000:user:/:/bin/sh >> rootfs/etc/passwd",
 }
 
 // staticBusybox finds a busybox that needs no shared libraries: there are none

@@ -38,6 +38,7 @@ func All() []bench.Lab {
 		cnmLab(),
 		overlayLab(),
 		runtimeLab(),
+		securityLab(),
 	}
 }
 

@@ -98,7 +98,11 @@ func (g *groups) start(p spawn.Process) (int, error) {
 		return spawn.Start(p)
 	}
 	var err error
-	if p.Group, p.Tasks, err = g.doors(); err != nil {
+	p.Group, p.Tasks, err = g.doors()
+	if errors.Is(err, fs.ErrNotExist) && ordinaryUser() {
+		return spawn.Start(p) // the container has no group either, see mayLackCgroups
+	}
+	if err != nil {
 		return 0, err
 	}
 	defer closeAll(append(p.Tasks, p.Group))
@@ -152,12 +156,15 @@ func placeIn(h cgroupdemo.Hierarchy, g *cgroupdemo.Group) string {
 // and a container without limits is better than none. Root of a user namespace
 // is an ordinary user to them.
 func mayLackCgroups(err error) bool {
-	return (os.Geteuid() != 0 || inUserNamespace()) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, cgroupdemo.ErrNoController))
+	return ordinaryUser() && (errors.Is(err, fs.ErrPermission) || errors.Is(err, cgroupdemo.ErrNoController))
 }
 
-// inUserNamespace tells whether our user namespace is another one than the first,
-// which maps every id to itself (user_namespaces(7)).
-func inUserNamespace() bool {
+// ordinaryUser tells whether we are not root, or only in a user namespace: the
+// first one is that which maps every id to itself (user_namespaces(7)).
+func ordinaryUser() bool {
+	if os.Geteuid() != 0 {
+		return true
+	}
 	text, err := os.ReadFile("/proc/self/uid_map")
 	return err == nil && !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"})
 }
