@@ -39,6 +39,8 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		runtimeLab(),
+		securityLab(),
 	}
 }
 
