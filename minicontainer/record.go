@@ -71,6 +71,12 @@ func (e *Engine) load(id string) (*Container, error) {
 	return c, err
 }
 
+// Read reads a record as it is, by the whole id.
+func (e *Engine) Read(id string) (*Container, error) { return e.load(id) }
+
+// Save writes a changed record that the caller has locked.
+func (e *Engine) Save(c *Container) error { return e.saveState(c) }
+
 // Change changes a record while nobody else does: it is read again under the
 // lock, and written when fn is content.
 func (e *Engine) Change(id string, fn func(*Container) error) (*Container, error) {
@@ -117,9 +123,9 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// bootID is this boot's name. What another boot left on disk about processes,
+// BootID is this boot's name. What another boot left on disk about processes,
 // mounts and links is about nothing.
-func bootID() (string, error) {
+func BootID() (string, error) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(text)), err
 }

@@ -52,10 +52,10 @@ func isConflict(err error) bool {
 
 // RemoveLocked removes a container whose folder the caller has locked.
 func (e *Engine) RemoveLocked(c *Container, o RemoveOptions) error {
-	if c.State.Running {
-		if e.ShimAlive(c.ID) {
-			return refuseRunning(c)
-		}
+	if c.State.Running && e.ShimAlive(c.ID) {
+		return refuseRunning(c)
+	}
+	if c.State.Stale() {
 		if err := e.Settle(c); err != nil {
 			return err
 		}

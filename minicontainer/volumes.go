@@ -36,7 +36,35 @@ func (e *Engine) withVolumes(c *Container, save func() error) (err error) {
 	if c.MountPoints, err = store.Resolve(request); err != nil {
 		return err
 	}
+	if err := e.fillVolumes(c); err != nil {
+		return err
+	}
 	return save()
+}
+
+// fillVolumes gives volumes that are used for the first time what the image has
+// in their place.
+func (e *Engine) fillVolumes(c *Container) (err error) {
+	var wanting []MountPoint
+	for _, p := range c.MountPoints {
+		if p.Type == volumedemo.Volume && !p.Volume.NoCopy {
+			wanting = append(wanting, p)
+		}
+	}
+	if len(wanting) == 0 {
+		return nil
+	}
+	root, err := e.Images.MountRoot(c.ID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Release()) }()
+	for _, p := range wanting {
+		if _, err := e.Volumes().Fill(p, root.Path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *Engine) volumeRequest(c *Container) (volumedemo.Request, error) {
