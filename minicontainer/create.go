@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/minicontainer/builtin"
 	"cutaway/unionfs"
 	"cutaway/unionfs/image"
 )
@@ -15,7 +16,7 @@ import (
 // Create makes a container: its record, its name, its two layers, its volumes.
 // Nothing of it runs. The image must be here.
 func (e *Engine) Create(o Options) (*Container, error) {
-	img, err := e.Images.Resolve(o.Config.Image)
+	img, err := builtin.Resolve(e.Images, o.Config.Image)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NoImage{Ref: o.Config.Image, Err: err}
 	}

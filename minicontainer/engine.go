@@ -9,9 +9,9 @@ import (
 	"sync"
 
 	"cutaway/minicontainer/oci"
+	"cutaway/minicontainer/storage"
 	"cutaway/netdemo"
 	"cutaway/unionfs"
-	"cutaway/unionfs/driver"
 	"cutaway/unionfs/image"
 )
 
@@ -19,7 +19,7 @@ import (
 type Settings struct {
 	Root         string // such as /var/lib/cutaway: images, layers, records; survives a reboot
 	RunDir       string // such as /run/cutaway: what lives with the processes; best on a tmpfs
-	Driver       string // storage driver; "" is overlay2
+	Driver       string // storage driver; "" chooses, see package storage
 	CgroupParent string // cgroup that containers' groups are made in, from the top; "" is "cutaway"
 }
 
@@ -41,9 +41,6 @@ type Engine struct {
 // Open opens a root and makes its folders if need be. The host's network is the
 // caller's own network namespace.
 func Open(s Settings) (*Engine, error) {
-	if s.Driver == "" {
-		s.Driver = "overlay2"
-	}
 	if s.CgroupParent == "" {
 		s.CgroupParent = "cutaway"
 	}
@@ -58,15 +55,12 @@ func Open(s Settings) (*Engine, error) {
 			return nil, fmt.Errorf("open engine: %w", err)
 		}
 	}
-	d, err := driver.Open(root, s.Driver, driver.Options{})
+	images, err := storage.Open(storage.Options{Root: root, Driver: s.Driver})
 	if err != nil {
-		return nil, fmt.Errorf("storage driver %s: %w", s.Driver, err)
+		return nil, err
 	}
-	images, err := image.Open(root, d)
-	if err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	e := &Engine{Images: images, Runtime: &oci.Runtime{Root: run + "/oci"}, settings: s, root: root, run: run, driver: d}
+	s.Driver = images.Driver.Name() // a shim of ours need not choose again
+	e := &Engine{Images: images, Runtime: &oci.Runtime{Root: run + "/oci"}, settings: s, root: root, run: run, driver: images.Driver}
 	e.nets = sync.OnceValues(e.openNetworks)
 	return e, nil
 }

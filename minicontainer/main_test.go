@@ -223,4 +223,3 @@ func run(t testing.TB, e *minicontainer.Engine, o minicontainer.Options) (stdout
 	must(t, s.Close())
 	return <-texts[0], <-texts[1], code
 }
-

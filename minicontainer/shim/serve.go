@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"cutaway/minicontainer"
+	"cutaway/minicontainer/bundle"
 )
 
 var errCalledOff = errors.New("the restart was called off")
@@ -68,6 +69,13 @@ func (s *shim) answer(line *minicontainer.Line) {
 	case a.Wait:
 		s.hear(line)
 		s.attend(line, a)
+	case a.Limits != nil:
+		reply := minicontainer.Reply{Started: true}
+		if err := s.limit(a.Limits); err != nil {
+			reply = minicontainer.Reply{Error: err.Error(), Code: 125}
+		}
+		line.Send(reply)
+		line.Close()
 	case a.CallOff:
 		select {
 		case s.calledOff <- struct{}{}:
@@ -93,4 +101,21 @@ func (s *shim) attend(line *minicontainer.Line, a *admitted) {
 		a.detach()
 	}
 	line.Close()
+}
+
+// limit writes new limits into the container's group.
+func (s *shim) limit(r *minicontainer.Resources) error {
+	numbers, err := bundle.Throttled(r)
+	if err != nil {
+		return err
+	}
+	limits, err := bundle.Limits(r, numbers)
+	if err != nil {
+		return err
+	}
+	rc, err := s.engine.Runtime.Open(s.id)
+	if err != nil {
+		return err
+	}
+	return rc.Update(*limits)
 }
