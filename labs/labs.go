@@ -41,6 +41,7 @@ func All() []bench.Lab {
 		overlayLab(),
 		runtimeLab(),
 		securityLab(),
+		bindLab(),
 	}
 }
 
