@@ -158,7 +158,7 @@ func badArchives(t *testing.T, dir, good string) string {
 func TestFullDisk(t *testing.T) {
 	s := newStoreSession(t)
 	root := s.root()
-	script := `mount -t tmpfs -o size=1m cutaway-test ` + root + ` && "$0" images -q && "$0" tag box x; "$0" pull box; echo code $?; find ` + root + ` -type f`
+	script := `mkdir -p ` + root + ` && mount -t tmpfs -o size=1m cutaway-test ` + root + ` && "$0" images -q && "$0" tag box x; "$0" pull box; echo code $?; find ` + root + ` -type f`
 	cmd := exec.Command("sh", "-c", script, executable())
 	cmd.Env = append(os.Environ(), actAsProgram+"=1", "CUTAWAY_ROOT="+root, "CUTAWAY_RUN_DIR="+s.runDir)
 	attr := *s.attr
@@ -199,5 +199,30 @@ func TestInterruptedPull(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, stateOf(t, s.root())); diff != "" {
 		t.Errorf("the store changed (-before +after):\n%s", diff)
+	}
+}
+
+// TestCleanTakesHalfMadeImagesAway: what a pull that was killed left goes, what
+// was there before stays.
+func TestCleanTakesHalfMadeImagesAway(t *testing.T) {
+	s := newStoreSession(t)
+	s.ok("pull", "-q", "box")
+	before := stateOf(t, s.root())
+	host := registryHost(t)
+	s.ok("tag", "box", host+"/box")
+	s.ok("rmi", host+"/box")
+	for _, dir := range []string{"tmp/load-123/etc", "overlay2/abc-creating/diff", "image/overlay2/layerdb/tmp/write-set-1"} {
+		if err := os.MkdirAll(filepath.Join(s.root(), dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := s.ok("clean"); !strings.Contains(out, "images of driver overlay2: put back") || !strings.Contains(out, "tmp/load-123") || !strings.Contains(out, "abc-creating") {
+		t.Errorf("clean = %q; want what it took away", out)
+	}
+	if diff := cmp.Diff(before, stateOf(t, s.root())); diff != "" {
+		t.Errorf("after clean (-before +after):\n%s", diff)
+	}
+	if out := s.ok("clean"); out != "nothing to clean" {
+		t.Errorf("clean again = %q", out)
 	}
 }

@@ -24,7 +24,6 @@ func newStoreSession(t *testing.T) *session {
 	needRoot(t)
 	s := newSession(t)
 	s.attr.Unshareflags = unix.CLONE_NEWNS
-	s.env = append(s.env, "CUTAWAY_ROOT="+t.TempDir())
 	return s
 }
 
@@ -222,15 +221,4 @@ func TestRemoveAndPrune(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Join(s.root(), "image/overlay2/layerdb/sha256")); len(left) > 0 {
 		t.Errorf("layers after prune -a: %v; want none", left)
 	}
-}
-
-// root is the session's state root.
-func (s *session) root() string {
-	for _, e := range s.env {
-		if root, ok := strings.CutPrefix(e, "CUTAWAY_ROOT="); ok {
-			return root
-		}
-	}
-	s.t.Fatal("the session has no state root")
-	return ""
 }
