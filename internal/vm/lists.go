@@ -9,7 +9,7 @@ var DefaultPrograms = []string{
 	"bash",                                                                                          // for people: it edits lines and completes names
 	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "taskset", "capsh", "ipcmk", "ipcs", "perl", // namespaces, limits, capabilities
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", // mounts and block devices
-	"mkfs.ext4", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
+	"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
 	"cp", "ls", "stat", "df", "du", "dd", "ps", // where busybox lacks options that labs show
 	"ip", "bridge", "tc", "ss", "nft", "iptables", "iptables-save", "iptables-legacy", "conntrack", "tcpdump", "ping", "socat", "jq", "runc",
 }
