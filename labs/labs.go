@@ -39,9 +39,9 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		bindLab(),
 		runtimeLab(),
 		securityLab(),
-		bindLab(),
 	}
 }
 
