@@ -97,7 +97,7 @@ func TestBadImageInput(t *testing.T) {
 		{"images --format {{", "template parsing error", 1},
 		{"image ls a b", "requires at most 1 argument", 1},
 		{"rmi", "requires at least 1 argument", 1},
-		{"tag one", "requires exactly 2 arguments", 1},
+		{"tag one", "requires 2 arguments", 1},
 		{"images --nope", "unknown flag: --nope", 125},
 		{"--storage-driver floppy images", `storage driver "floppy": want one of`, 1},
 		{"--storage-driver zfs images", "zfs.fsname", 1},
