@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,6 +52,9 @@ func (p *program) dockerError(err error) error {
 		return err
 	}
 	fmt.Fprintln(p.err, "Error:", err)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		fmt.Fprintln(p.err, "An ordinary user may not do that: use sudo, or be root of a user namespace: unshare -Urm cutaway ...")
+	}
 	return exitError{code: exitFailed}
 }
 

@@ -226,3 +226,22 @@ func TestCleanTakesHalfMadeImagesAway(t *testing.T) {
 		t.Errorf("clean again = %q", out)
 	}
 }
+
+// TestOrdinaryUsers: without root the error says the way out, and that way leads
+// to an image.
+func TestOrdinaryUsers(t *testing.T) {
+	s := newSession(t).asNobody()
+	r := s.run("pull", "box")
+	if r.code != 1 || !strings.Contains(r.stderr, "operation not permitted") || !strings.Contains(r.stderr, "unshare -Urm") {
+		t.Errorf("pull box as nobody = %d, %q; want what to do", r.code, r.stderr)
+	}
+	if _, err := exec.LookPath("unshare"); err != nil {
+		lacks(t, "unshare (package util-linux)")
+	}
+	cmd := s.command(t.Context(), "pull", "-q", "web")
+	cmd.Args = append([]string{"unshare", "-Urm"}, cmd.Args...)
+	cmd.Path = "/usr/bin/unshare"
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "docker.io/library/web:latest\n" {
+		t.Errorf("pull web as root of a user namespace = %q, %v", out, err)
+	}
+}
