@@ -31,6 +31,7 @@ func All() []bench.Lab {
 		shareLab(),
 		limitsLab(),
 		aufsLab(),
+		overlay2Lab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
