@@ -112,7 +112,7 @@ func readMany(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	byPath, err := tryMount(b, spec.MountAbsolute)
+	byPath, err := tryStack(b, spec.MountAbsolute)
 	if err != nil {
 		return nil, err
 	}
@@ -122,9 +122,9 @@ func readMany(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	}, nil
 }
 
-// tryMount mounts on a folder of its own and takes the mount away again: the
+// tryStack mounts on a folder of its own and takes the mount away again: the
 // number of lower folders that the kernel mounted, or its errno.
-func tryMount(b *bench.Bench, mount func(target string) error) (string, error) {
+func tryStack(b *bench.Bench, mount func(target string) error) (string, error) {
 	target := b.Path("trial")
 	if err := os.Mkdir(target, 0o755); err != nil {
 		return "", err

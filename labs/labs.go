@@ -32,6 +32,7 @@ func All() []bench.Lab {
 		limitsLab(),
 		aufsLab(),
 		overlay2Lab(),
+		mapperLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
@@ -39,6 +40,9 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		bindLab(),
+		runtimeLab(),
+		securityLab(),
 	}
 }
 
