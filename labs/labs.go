@@ -31,6 +31,7 @@ func All() []bench.Lab {
 		shareLab(),
 		limitsLab(),
 		aufsLab(),
+		overlay2Lab(),
 		mapperLab(),
 		noneLab(),
 		hostNetLab(),
