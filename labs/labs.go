@@ -30,6 +30,7 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		driversLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
