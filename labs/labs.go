@@ -30,7 +30,9 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		aufsLab(),
 		driversLab(),
+		mapperLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
@@ -38,6 +40,8 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		runtimeLab(),
+		securityLab(),
 	}
 }
 
