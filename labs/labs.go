@@ -38,6 +38,8 @@ func All() []bench.Lab {
 		cnmLab(),
 		overlayLab(),
 		bindLab(),
+		runtimeLab(),
+		securityLab(),
 	}
 }
 
