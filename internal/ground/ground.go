@@ -70,7 +70,7 @@ func HomeRoot() string {
 // Info reads what `cutaway info` shows about the state root. It makes nothing:
 // where the root does not exist yet, the folder that it will be made in counts.
 func Info(ctx context.Context, root string) ([]evidence.Fact, error) {
-	below := existing(root)
+	below := Existing(root)
 	backing, err := backingOf(below)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,9 @@ func seen(r probe.Result) string {
 	return fmt.Sprintf("probe %s", r.ID)
 }
 
-func existing(path string) string {
+// Existing is the path, or the nearest folder above it that is there: where a
+// state root that does not exist yet would be made.
+func Existing(path string) string {
 	for {
 		if _, err := os.Stat(path); err == nil || path == "/" {
 			return path
