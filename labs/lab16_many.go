@@ -30,7 +30,7 @@ func overlayManyStep() bench.Step {
 	return bench.Step{
 		Name: "short-names", Reproduces: []string{"ov-short-names"},
 		Do: func(_ context.Context, b *bench.Bench) error {
-			d, err := openOverlay(b, manyHome)
+			d, err := openLayers(b, "many", "overlay2")
 			if err != nil {
 				return err
 			}
@@ -150,7 +150,7 @@ func readOneMore(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	if _, err := os.Stat(filepath.Join(manyHome, manyID(overlay2.MaxDepth+1))); err != nil {
 		return nil, err
 	}
-	d, err := openOverlay(b, manyHome)
+	d, err := openLayers(b, "many", "overlay2")
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ func All() []bench.Lab {
 		limitsLab(),
 		aufsLab(),
 		overlay2Lab(),
+		driversLab(),
 		mapperLab(),
 		noneLab(),
 		hostNetLab(),

@@ -42,12 +42,20 @@ func Registered() (map[string]bool, error) {
 }
 
 // StateRoot is where images and containers are kept: /var/lib/cutaway for root,
-// a folder in the home for others.
+// a folder in the home for others, also for one who is root only in a user
+// namespace.
 func StateRoot() string {
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 && !inUserNamespace("/proc/self/uid_map") {
 		return "/var/lib/cutaway"
 	}
 	return HomeRoot()
+}
+
+// inUserNamespace reads the map of user ids, user_namespaces(7). In the first
+// namespace it is one line that maps everything to itself.
+func inUserNamespace(path string) bool {
+	text, err := os.ReadFile(path)
+	return err == nil && strings.Join(strings.Fields(string(text)), " ") != "0 0 4294967295"
 }
 
 // HomeRoot is the state root of an ordinary user, also for one who is root of a
