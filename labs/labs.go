@@ -31,6 +31,7 @@ func All() []bench.Lab {
 		shareLab(),
 		limitsLab(),
 		mapperLab(),
+		thinLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
