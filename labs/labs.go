@@ -30,6 +30,7 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		aufsLab(),
 		mapperLab(),
 		thinLab(),
 		noneLab(),
@@ -39,6 +40,9 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		runtimeLab(),
+		securityLab(),
+		bindLab(),
 	}
 }
 

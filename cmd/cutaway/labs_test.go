@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"cutaway/internal/evidence"
@@ -10,6 +11,10 @@ import (
 	"cutaway/labs/walk"
 )
 
+// measuring are the labs that hold times and shares against one another. They
+// are tested alone; all others mostly wait, and do that beside each other.
+var measuring = []string{"10", "11", "12", "13", "14", "15", "16", "18", "21"}
+
 // eachLab runs a test for every lab that this machine can perform, by number and
 // name. The others go to a VM; TestLabsOfAGuest performs them there.
 func eachLab(t *testing.T, test func(t *testing.T, l bench.Lab)) {
@@ -17,6 +22,9 @@ func eachLab(t *testing.T, test func(t *testing.T, l bench.Lab)) {
 		t.Run(labs.Key(l), func(t *testing.T) {
 			if why := whyNotHere(l, probeNeeds(t.Context(), l)); why != "" && os.Geteuid() == 0 {
 				t.Skipf("this lab goes to a VM: %s", why)
+			}
+			if !slices.Contains(measuring, l.ID) {
+				t.Parallel()
 			}
 			test(t, l)
 		})
@@ -46,6 +54,8 @@ func TestLabsPassByHand(t *testing.T) {
 }
 
 // An ordinary user gets a pass or a reason, never a failure.
+// On this kernel: TestLabsInAVM has what an ordinary user gets in a machine of
+// their own.
 func TestLabsAsAnOrdinaryUser(t *testing.T) {
 	eachLab(t, func(t *testing.T, l bench.Lab) {
 		got := newSession(t).asNobody().run("lab", l.ID, "--json", "--on", "host")

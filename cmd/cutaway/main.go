@@ -14,6 +14,7 @@ import (
 
 	"cutaway/internal/inside"
 	"cutaway/internal/probe"
+	"cutaway/internal/userland"
 	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
@@ -61,6 +62,7 @@ func main() {
 	probe.Main()
 	netdemo.Main()
 	aufs.Main()
+	userland.Main()
 	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 }
 
@@ -70,6 +72,8 @@ type program struct {
 	out, err io.Writer
 	runDir   string
 	lang     string
+
+	root, storageDriver string // which images and containers
 }
 
 // run is the whole program.
@@ -112,6 +116,9 @@ func (p *program) rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
+	p.stateFlags(flags)
+	root.AddCommand(p.imageCommands()...)
+	root.AddCommand(p.systemCommand())
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
 		newCheckCommand(p.checkHooks()), newVMCommand(), newAufsCommand(), newOCICommand())
 	return root

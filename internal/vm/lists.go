@@ -11,7 +11,7 @@ var DefaultPrograms = []string{
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", "blkid", // mounts and block devices
 	"mkfs.ext4", "mkfs.xfs", "xfs_quota", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
 	"cp", "ls", "stat", "df", "du", "dd", "ps", // where busybox lacks options that labs show
-	"ip", "bridge", "tc", "ss", "nft", "iptables", "iptables-save", "iptables-legacy", "conntrack", "tcpdump", "ping", "socat",
+	"ip", "bridge", "tc", "ss", "nft", "iptables", "iptables-save", "iptables-legacy", "conntrack", "tcpdump", "ping", "socat", "jq", "runc",
 }
 
 // DefaultModules are the kernel modules that labs need. They are loaded when first
