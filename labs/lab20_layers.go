@@ -22,7 +22,7 @@ import (
 
 const (
 	baseBytes = 256 << 20 // Docker's base device has 10 GiB
-	bigBytes  = 4 << 20   // the file that layer1 brings: 64 blocks
+	layerBytes  = 4 << 20   // the file that layer1 brings: 64 blocks
 )
 
 // thinDevices are the thin devices of the layers, by their ids in the pool.
@@ -124,7 +124,7 @@ func layersStep() bench.Step {
 				lines := snapLines("layer1", 2, 1)
 				lines = append(lines,
 					"mkdir $N/devicemapper/mnt/layer1/rootfs",
-					fmt.Sprintf("dd if=/dev/urandom of=$N/devicemapper/mnt/layer1/rootfs/big bs=64k count=%d status=none", bigBytes/poolBlockSize),
+					fmt.Sprintf("dd if=/dev/urandom of=$N/devicemapper/mnt/layer1/rootfs/big bs=64k count=%d status=none", layerBytes/poolBlockSize),
 					"echo layer1 > $N/devicemapper/mnt/layer1/rootfs/from-layer1")
 				lines = append(lines, closeLines("layer1")...)
 				lines = append(lines, snapLines("layer2", 3, 2)...)
@@ -138,7 +138,7 @@ func layersStep() bench.Step {
 			evidence.Custom("layer1 has the base's blocks and at least 64 more, for its file", []string{"device 1, base", "device 2, layer1"}, func(o evidence.Observed) evidence.Verdict {
 				base, _ := evidence.Number(o.After.Column("device 1, base", 0))
 				layer, ok := evidence.Number(o.After.Column("device 2, layer1", 0))
-				return evidence.Judged(ok && layer >= base+bigBytes/poolBlockSize, "64 blocks more than the base", fmt.Sprintf("%g and %g blocks", layer, base))
+				return evidence.Judged(ok && layer >= base+layerBytes/poolBlockSize, "64 blocks more than the base", fmt.Sprintf("%g and %g blocks", layer, base))
 			}),
 			evidence.Custom("layer2 has as much, and nearly all of it is shared", []string{"device 3, layer2"}, func(o evidence.Observed) evidence.Verdict {
 				shared, _ := evidence.Number(o.After.Column("device 3, layer2", 1))
@@ -176,7 +176,7 @@ func closeLines(name string) []string {
 func makeThinLayers(_ context.Context, b *bench.Bench) error {
 	return withDriver(b, func(d *devicemapper.Driver) error {
 		return errors.Join(
-			fillLayer(d, "layer1", "", map[string][]byte{"big": bytes.Repeat([]byte("cutaway "), bigBytes/8), "from-layer1": []byte("layer1\n")}),
+			fillLayer(d, "layer1", "", map[string][]byte{"big": bytes.Repeat([]byte("cutaway "), layerBytes/8), "from-layer1": []byte("layer1\n")}),
 			fillLayer(d, "layer2", "layer1", map[string][]byte{"from-layer2": []byte("layer2\n")}))
 	})
 }
@@ -281,10 +281,10 @@ func breakStep() bench.Step {
 	return bench.Step{
 		Name: "break", Reproduces: []string{"dm-snapshot"},
 		Do: func(_ context.Context, b *bench.Bench) error {
-			return writeAt(thinHome(b)+"/mnt/container/rootfs/big", bigBytes/2, []byte("changed in the container"))
+			return writeAt(thinHome(b)+"/mnt/container/rootfs/big", layerBytes/2, []byte("changed in the container"))
 		},
 		ByHand: bench.ByHand{
-			Lines: named(fmt.Sprintf("printf 'changed in the container' | dd of=$N/devicemapper/mnt/container/rootfs/big bs=1 seek=%d conv=notrunc,fsync status=none", bigBytes/2)),
+			Lines: named(fmt.Sprintf("printf 'changed in the container' | dd of=$N/devicemapper/mnt/container/rootfs/big bs=1 seek=%d conv=notrunc,fsync status=none", layerBytes/2)),
 			Tools: []bench.Tool{bench.DD},
 		},
 		Look: []bench.View{
@@ -312,14 +312,14 @@ func readBig(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	}
 	defer f.Close()
 	text := make([]byte, len("changed in the container"))
-	if _, err := f.ReadAt(text, bigBytes/2); err != nil {
+	if _, err := f.ReadAt(text, layerBytes/2); err != nil {
 		return nil, err
 	}
 	value := string(text)
 	if value != "changed in the container" {
 		value = "what layer1 wrote"
 	}
-	return []evidence.Fact{evidence.F("in the middle of the file", fmt.Sprintf("dd if=%s bs=1 skip=%d count=%d", path, bigBytes/2, len(text)), value)}, nil
+	return []evidence.Fact{evidence.F("in the middle of the file", fmt.Sprintf("dd if=%s bs=1 skip=%d count=%d", path, layerBytes/2, len(text)), value)}, nil
 }
 
 // readOwnBlocks first has the container's file system write out what it still holds,
