@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	baseBytes = 256 << 20 // Docker's base device has 10 GiB
-	layerBytes  = 4 << 20   // the file that layer1 brings: 64 blocks
+	baseBytes  = 256 << 20 // Docker's base device has 10 GiB
+	layerBytes = 4 << 20   // the file that layer1 brings: 64 blocks
 )
 
 // thinDevices are the thin devices of the layers, by their ids in the pool.

@@ -33,6 +33,7 @@ func All() []bench.Lab {
 		aufsLab(),
 		mapperLab(),
 		thinLab(),
+		compareLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
@@ -40,9 +41,9 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		bindLab(),
 		runtimeLab(),
 		securityLab(),
-		bindLab(),
 	}
 }
 
