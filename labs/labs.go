@@ -34,6 +34,8 @@ func All() []bench.Lab {
 		overlay2Lab(),
 		driversLab(),
 		mapperLab(),
+		thinLab(),
+		compareLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
