@@ -30,6 +30,10 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		aufsLab(),
+		overlay2Lab(),
+		driversLab(),
+		mapperLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
@@ -37,6 +41,9 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		bindLab(),
+		runtimeLab(),
+		securityLab(),
 	}
 }
 
