@@ -38,6 +38,9 @@ func All() []bench.Lab {
 		cnmLab(),
 		overlayLab(),
 		bindLab(),
+		volumeLab(),
+		sharingLab(),
+		backupLab(),
 		runtimeLab(),
 		securityLab(),
 	}
