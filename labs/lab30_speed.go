@@ -41,7 +41,7 @@ func volumeSpeedStep() bench.Step {
 		Do:     appendOneByte,
 		ByHand: bench.ByHand{
 			Lines: engineLines(lines...),
-			Tools: []bench.Tool{cutawayTool, {Program: "cp", Package: "coreutils"}, perl},
+			Tools: []bench.Tool{cutawayTool, bench.Cat, {Program: "cp", Package: "coreutils"}, perl},
 		},
 		Look: []bench.View{
 			{Title: "one byte appended to a file of 8 MB", Columns: speedPlaces, Read: readSpeed},

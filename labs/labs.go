@@ -39,8 +39,6 @@ func All() []bench.Lab {
 		overlayLab(),
 		bindLab(),
 		volumeLab(),
-		sharingLab(),
-		backupLab(),
 		runtimeLab(),
 		securityLab(),
 	}
