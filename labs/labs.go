@@ -44,6 +44,7 @@ func All() []bench.Lab {
 		cnmLab(),
 		overlayLab(),
 		bindLab(),
+		volumeLab(),
 		runtimeLab(),
 		securityLab(),
 	}
