@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -126,10 +127,11 @@ func (s Spec) validateDevices() error {
 	return errors.Join(errs...)
 }
 
+// Compiled when first asked for: a container's start pays for what it uses.
 var (
-	pageSize   = regexp.MustCompile(`^[1-9][0-9]*[KMG]B$`)
-	unifiedKey = regexp.MustCompile(`^[a-z_]+(\.[A-Za-z0-9_]+)+$`)
-	cpuList    = regexp.MustCompile(`^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$`)
+	pageSize   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9][0-9]*[KMG]B$`) })
+	unifiedKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z_]+(\.[A-Za-z0-9_]+)+$`) })
+	cpuList    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$`) })
 )
 
 func (s Spec) validateRest() error {
@@ -138,7 +140,7 @@ func (s Spec) validateRest() error {
 		errs = append(errs, fmt.Errorf("pids.limit = %d: want a number, or -1 for no limit", *s.Pids.Limit))
 	}
 	for _, h := range s.HugepageLimits {
-		if !pageSize.MatchString(h.Pagesize) {
+		if !pageSize().MatchString(h.Pagesize) {
 			errs = append(errs, fmt.Errorf("hugepageLimits page size %q: want a form such as 2MB or 1GB", h.Pagesize))
 		}
 	}
@@ -149,7 +151,7 @@ func (s Spec) validateRest() error {
 	}
 	// The key becomes a file name: a slash in it would leave the group's folder.
 	for key := range s.Unified {
-		if !unifiedKey.MatchString(key) {
+		if !unifiedKey().MatchString(key) {
 			errs = append(errs, fmt.Errorf("unified key %q: want a control file's name, such as memory.high", key))
 		}
 	}
@@ -164,7 +166,7 @@ func between(name string, v, low, high int64) error {
 }
 
 func listSyntax(name, list string) error {
-	if list != "" && !cpuList.MatchString(list) {
+	if list != "" && !cpuList().MatchString(list) {
 		return fmt.Errorf("%s = %q: want a list such as 0-2,5", name, list)
 	}
 	return nil

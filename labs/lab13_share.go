@@ -94,22 +94,47 @@ func startBoth(ctx context.Context, b *bench.Bench) error {
 	return nil
 }
 
-// pin binds every thread of a process to one CPU, sched_setaffinity(2). The
-// threads that it makes later inherit that.
+// pin binds every thread of a process to one CPU, sched_setaffinity(2). A thread
+// that is being made while we go round may be missing from the list, free of the
+// binding, and later be the one that works. So it goes round until a whole round
+// finds nothing to bind: from then on every thread has a bound parent.
 func pin(pid, cpu int) error {
-	var set unix.CPUSet
-	set.Set(cpu)
-	tids, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
-	for _, path := range tids {
-		tid, bad := strconv.Atoi(filepath.Base(path))
-		if bad != nil {
-			continue
+	var one unix.CPUSet
+	one.Set(cpu)
+	for free := 1; free > 0; {
+		free = 0
+		tids, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+		if err != nil {
+			return err
 		}
-		if e := unix.SchedSetaffinity(tid, &set); e != nil && !errors.Is(e, unix.ESRCH) {
-			err = errors.Join(err, fmt.Errorf("sched_setaffinity(%d, %d): %w", tid, cpu, e))
+		for _, path := range tids {
+			tid, _ := strconv.Atoi(filepath.Base(path))
+			bound, err := bind(tid, &one)
+			if err != nil {
+				return err
+			}
+			if !bound {
+				free++
+			}
 		}
 	}
-	return err
+	return nil
+}
+
+// bind gives a thread its CPUs and says whether it had just these before. A
+// thread that has ended needs none.
+func bind(tid int, want *unix.CPUSet) (before bool, err error) {
+	var has unix.CPUSet
+	if err = unix.SchedGetaffinity(tid, &has); err == nil && has != *want {
+		err = unix.SchedSetaffinity(tid, want)
+	}
+	if errors.Is(err, unix.ESRCH) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("binding thread %d to its CPU: %w", tid, err)
+	}
+	return has == *want, nil
 }
 
 func priorityStep() bench.Step {

@@ -13,6 +13,7 @@ import (
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 	"cutaway/netdemo"
+	"sync"
 )
 
 func readPublished(_ context.Context, _ *bench.Bench, n nets) ([]evidence.Fact, error) {
@@ -198,7 +199,7 @@ func readHairpinSwitches(_ context.Context, _ *bench.Bench, n nets) ([]evidence.
 	return append(facts, evidence.F("hairpin of the container's bridge port", "bridge -d link show dev "+webCable.name, onOff(mode))), err
 }
 
-var targetPort = regexp.MustCompile(`tcp dport (\d+) .*dnat to 172\.19\.0\.2:(\d+)`)
+var targetPort = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`tcp dport (\d+) .*dnat to 172\.19\.0\.2:(\d+)`) })
 
 // readAutoPorts lists the ports as the kernel's rules have them, which is what
 // `docker port` would print, and asks at each.
@@ -209,7 +210,7 @@ func readAutoPorts(_ context.Context, _ *bench.Bench, n nets) ([]evidence.Fact, 
 		return facts, err
 	}
 	for _, r := range rules {
-		m := targetPort.FindStringSubmatch(r.Text)
+		m := targetPort().FindStringSubmatch(r.Text)
 		if m == nil || r.Family != "ip" {
 			continue
 		}

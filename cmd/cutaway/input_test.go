@@ -125,7 +125,7 @@ func TestAnUnwritableRunFolderIsAClearError(t *testing.T) {
 // Without any cgroup mount the labs on groups are untested, with the way out.
 func TestNoCgroupMountIsUntested(t *testing.T) {
 	needRoot(t)
-	script := `umount -R -l /sys/fs/cgroup && exec "$1" lab 10 --json --run-dir "$2"`
+	script := `umount -R -l /sys/fs/cgroup && exec "$1" lab 10 --on host --json --run-dir "$2"`
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", executable(), filepath.Join(t.TempDir(), "cutaway"))
 	cmd.Env = append(os.Environ(), actAsProgram+"=1")
 	out, _ := cmd.Output()

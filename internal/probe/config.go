@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Config is a parsed kernel config file.
@@ -24,7 +25,9 @@ type Config struct {
 var ErrNoConfig = errors.New("no kernel config found")
 
 // headerVersion finds 6.1.192 in "# Linux/x86 6.1.192 Kernel Configuration".
-var headerVersion = regexp.MustCompile(`^# Linux(?:/\S+)? (\d+\.\d+\S*) Kernel Configuration`)
+var headerVersion = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^# Linux(?:/\S+)? (\d+\.\d+\S*) Kernel Configuration`)
+})
 
 // ParseConfig reads a kernel config, plain or gzip; which one is told by the
 // first bytes, because file names lie.
@@ -55,7 +58,7 @@ func ParseConfig(source string, r io.Reader) (*Config, error) {
 
 // line takes one line of the three forms that carry something.
 func (c *Config) line(s string) {
-	if m := headerVersion.FindStringSubmatch(s); m != nil && c.Version == "" {
+	if m := headerVersion().FindStringSubmatch(s); m != nil && c.Version == "" {
 		c.Version = m[1]
 	}
 	if name, ok := strings.CutPrefix(s, "# CONFIG_"); ok {

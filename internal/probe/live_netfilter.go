@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -67,7 +68,7 @@ func xtExtension(_ *stage, arg string) Finding {
 	return f
 }
 
-var versionNumber = regexp.MustCompile(`v(\d+\.\d+\.\d+)`)
+var versionNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`v(\d+\.\d+\.\d+)`) })
 
 // iptablesCommand tries a MASQUERADE rule with the program that this machine
 // calls iptables, in the child's own net namespace.
@@ -83,7 +84,7 @@ func iptablesCommand(_ *stage, name string) Finding {
 	out, err := rule.CombinedOutput()
 	first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	f.Evidence = append(f.Evidence, Evidence{Method: "live", Call: strings.Join(rule.Args, " "), Detail: first})
-	switch m := versionNumber.FindStringSubmatch(string(version)); {
+	switch m := versionNumber().FindStringSubmatch(string(version)); {
 	case err != nil && strings.Contains(first, "ermission denied"):
 		f.State, f.Reason = Denied, first
 	case err != nil:

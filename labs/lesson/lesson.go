@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Lesson is the prose of one lab in one language.
@@ -106,14 +107,14 @@ func parseSection(body, lang string) (Section, error) {
 	return s, nil
 }
 
-var answerLine = regexp.MustCompile(`(?m)^- \[([ x])\] (.*)$`)
+var answerLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^- \[([ x])\] (.*)$`) })
 
 // splitAnswers takes the choices out of a prediction.
 func splitAnswers(text string) (question string, answers []Answer) {
-	for _, m := range answerLine.FindAllStringSubmatch(text, -1) {
+	for _, m := range answerLine().FindAllStringSubmatch(text, -1) {
 		answers = append(answers, Answer{Text: m[2], Right: m[1] == "x"})
 	}
-	return strings.TrimSpace(answerLine.ReplaceAllString(text, "")), answers
+	return strings.TrimSpace(answerLine().ReplaceAllString(text, "")), answers
 }
 
 // addTerms reads lines "- english :: translation".

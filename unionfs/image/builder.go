@@ -30,6 +30,7 @@ type Builder struct {
 	config  Config
 	created time.Time
 	parent  digest.Digest
+	layers  []Layer // registered here; needed by nothing until the image is stored
 	err     error
 }
 
@@ -71,6 +72,7 @@ func (b *Builder) Layer(createdBy string, layer io.Reader) {
 		b.err = fmt.Errorf("step %q: %w", createdBy, err)
 		return
 	}
+	b.layers = append(b.layers, l)
 	b.img.RootFS.DiffIDs = append(b.img.RootFS.DiffIDs, l.DiffID)
 	b.step(createdBy, false)
 }
@@ -90,7 +92,17 @@ func (b *Builder) step(createdBy string, empty bool) {
 }
 
 // Commit stores the image and returns it. It has no name yet: see Store.Tag.
+// After an error, also one of an earlier step, layers of the Builder that no
+// image has are taken away again: call it in any case.
 func (b *Builder) Commit() (*Image, error) {
+	img, err := b.commit()
+	if err != nil {
+		return nil, errors.Join(err, b.store.dropLayers(b.layers))
+	}
+	return img, nil
+}
+
+func (b *Builder) commit() (*Image, error) {
 	if b.err != nil {
 		return nil, b.err
 	}

@@ -28,14 +28,21 @@ const none = "<none>"
 type Filter func(s *Store, img *Image, r Row) (bool, error)
 
 // List returns all images under all their names, the newest first, names sorted.
-func (s *Store) List(filters ...Filter) ([]Row, error) {
+// An image that others were made from and that has no name is an intermediate
+// one, and is left out.
+func (s *Store) List(filters ...Filter) ([]Row, error) { return s.list(false, filters) }
+
+// ListAll is List with the intermediate images.
+func (s *Store) ListAll(filters ...Filter) ([]Row, error) { return s.list(true, filters) }
+
+func (s *Store) list(intermediate bool, filters []Filter) ([]Row, error) {
 	images, err := s.All()
 	if err != nil {
 		return nil, err
 	}
 	var rows []Row
 	for _, img := range images {
-		of, err := s.rows(img)
+		of, err := s.rows(img, intermediate)
 		if err != nil {
 			return nil, err
 		}
@@ -62,9 +69,8 @@ func (s *Store) keep(img *Image, r Row, filters []Filter) (bool, error) {
 }
 
 // rows makes a row for every tag of an image; a name by digest only counts where
-// the repository has no tag for it. An image that others were made from and that
-// has no name is an intermediate one, and is left out.
-func (s *Store) rows(img *Image) ([]Row, error) {
+// the repository has no tag for it.
+func (s *Store) rows(img *Image, intermediate bool) ([]Row, error) {
 	size, err := s.Size(img)
 	if err != nil {
 		return nil, err
@@ -79,7 +85,7 @@ func (s *Store) rows(img *Image) ([]Row, error) {
 	}
 	if len(names) == 0 {
 		children, err := s.Children(img.ImageID)
-		if err != nil || len(children) > 0 {
+		if err != nil || len(children) > 0 && !intermediate {
 			return nil, err
 		}
 		return []Row{row}, nil
