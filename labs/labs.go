@@ -30,6 +30,8 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		aufsLab(),
+		mapperLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
@@ -37,6 +39,7 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		bindLab(),
 		runtimeLab(),
 		securityLab(),
 	}

@@ -35,4 +35,5 @@ var (
 	Cat      = Tool{"cat", "coreutils"}
 	Truncate = Tool{"truncate", "coreutils"}
 	Timeout  = Tool{"timeout", "coreutils"}
+	Dmsetup  = Tool{"dmsetup", "dmsetup"}
 )
