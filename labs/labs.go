@@ -40,6 +40,7 @@ func All() []bench.Lab {
 		cnmLab(),
 		overlayLab(),
 		bindLab(),
+		initLab(),
 		runtimeLab(),
 		securityLab(),
 	}
