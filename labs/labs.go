@@ -45,6 +45,7 @@ func All() []bench.Lab {
 		overlayLab(),
 		bindLab(),
 		volumeLab(),
+		initLab(),
 		runtimeLab(),
 		securityLab(),
 	}
