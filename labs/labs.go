@@ -31,6 +31,7 @@ func All() []bench.Lab {
 		shareLab(),
 		limitsLab(),
 		aufsLab(),
+		imagesLab(),
 		driversLab(),
 		mapperLab(),
 		noneLab(),
