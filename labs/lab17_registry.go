@@ -89,7 +89,7 @@ func imageRegistryStep() bench.Step {
 	return bench.Step{
 		Name: "registry", Reproduces: []string{"img-pull"},
 		Do:     startRegistry,
-		ByHand: bench.ByHand{None: "a registry is a server with a store of its own; the lab brings a small one. Where Debian's docker-registry is installed, it is `docker-registry serve`, then `cutaway tag` and `cutaway push`"},
+		ByHand: bench.ByHand{None: "a registry is a server with a store of its own; the lab brings a small one. Debian's package docker-registry has a full one, which `cutaway tag` and `cutaway push` would fill"},
 		Look:   []bench.View{{Title: "the registry", Read: readRegistry}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("it has two tags of one name", "tags of web", evidence.Equals("1 2")),
