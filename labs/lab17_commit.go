@@ -17,12 +17,12 @@ import (
 	"cutaway/unionfs/image"
 )
 
-// container is the one of the ten that is written to.
-const container = "c1"
+// changedContainer is the one of the ten that is written to.
+const changedContainer = "c1"
 
 // inContainer is a shell line that goes where the container's layers are: $M is the
 // name of the writable one.
-var inContainer = "export M=$(cat store/image/overlay2/layerdb/mounts/" + container + "/mount-id)"
+var inContainer = "export M=$(cat store/image/overlay2/layerdb/mounts/" + changedContainer + "/mount-id)"
 
 func imageDiffStep() bench.Step {
 	return bench.Step{
@@ -51,7 +51,7 @@ func imageDiffStep() bench.Step {
 // writeInContainer mounts the container's root, and does what a program in it could.
 func writeInContainer(_ context.Context, b *bench.Bench) error {
 	return withStore(b, storeHere, func(s *image.Store) error {
-		m, err := s.MountRoot(container)
+		m, err := s.MountRoot(changedContainer)
 		if err != nil {
 			return err
 		}
@@ -72,9 +72,9 @@ func changeFiles(m *unionfs.Mount) error {
 
 // readChanges compares the container's layer with what is below it, as `docker diff`.
 func readChanges(_ context.Context, b *bench.Bench) (facts []evidence.Fact, err error) {
-	upper := filepath.Join(storeHere, "overlay2", layerFile(imageDB(storeHere, "layerdb/mounts", container), "mount-id"), "diff")
+	upper := filepath.Join(storeHere, "overlay2", layerFile(imageDB(storeHere, "layerdb/mounts", changedContainer), "mount-id"), "diff")
 	err = withStore(b, storeHere, func(s *image.Store) error {
-		changes, err := s.Changes(container)
+		changes, err := s.Changes(changedContainer)
 		for _, c := range changes {
 			kind, path, _ := strings.Cut(c.String(), " ")
 			facts = append(facts, evidence.F(path, "find "+filepath.Join(storeHere, "overlay2/MOUNT_ID/diff"), kind))
@@ -90,7 +90,7 @@ func readChanges(_ context.Context, b *bench.Bench) (facts []evidence.Fact, err 
 func imageCommitStep() bench.Step {
 	return bench.Step{
 		Name: "commit", Reproduces: []string{"img-commit"},
-		Do:     commitContainer,
+		Do:     commitChanges,
 		ByHand: bench.ByHand{Lines: bench.Lines(commitLines...), Tools: imageTools},
 		Look: []bench.View{
 			{Title: "the layers of both images", Columns: []string{"web:latest", "copy:latest"}, Read: readBothImages},
@@ -124,14 +124,14 @@ var commitLines = []string{
 	"tar -C copy -cf copy.tar . && cutaway load --root store --input copy.tar",
 }
 
-// commitContainer makes an image of what the container wrote.
-func commitContainer(_ context.Context, b *bench.Bench) error {
+// commitChanges makes an image of what the container wrote.
+func commitChanges(_ context.Context, b *bench.Bench) error {
 	return withStore(b, storeHere, func(s *image.Store) error {
 		web, err := s.Resolve("web")
 		if err != nil {
 			return err
 		}
-		img, err := s.Commit(container, web, image.CommitOptions{Comment: "from a container", Created: time.Now()})
+		img, err := s.Commit(changedContainer, web, image.CommitOptions{Comment: "from a container", Created: time.Now()})
 		if err != nil {
 			return err
 		}

@@ -90,8 +90,8 @@ func readImageNames(store string) (image.Repositories, error) {
 	return image.ParseRepositories(text)
 }
 
-// idOf is the image id behind a name such as "web:latest", "" for none.
-func idOf(store, name string) digest.Digest {
+// imageIDOf is the image id behind a name such as "web:latest", "" for none.
+func imageIDOf(store, name string) digest.Digest {
 	names, err := readImageNames(store)
 	if err != nil {
 		return ""
@@ -102,7 +102,7 @@ func idOf(store, name string) digest.Digest {
 
 // configOf reads an image's configuration.
 func configOf(store, name string) (*image.Image, error) {
-	id := idOf(store, name)
+	id := imageIDOf(store, name)
 	if id == "" {
 		return nil, fmt.Errorf("%s: no image %s: %w", imageDB(store, "repositories.json"), name, fs.ErrNotExist)
 	}
@@ -156,7 +156,7 @@ func ensure(b *bench.Bench, name string) error {
 }
 
 func readRepositories(context.Context, *bench.Bench) ([]evidence.Fact, error) {
-	id := idOf(storeHere, "web:latest")
+	id := imageIDOf(storeHere, "web:latest")
 	if id == "" {
 		return nil, nil
 	}
@@ -197,7 +197,7 @@ func readImageConfig(context.Context, *bench.Bench) ([]evidence.Fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := idOf(storeHere, "web:latest")
+	id := imageIDOf(storeHere, "web:latest")
 	file := configFile(storeHere, id)
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -30,7 +30,7 @@ func imageTagStep() bench.Step {
 	return bench.Step{
 		Name: "tag", Reproduces: []string{"img-ls-df-rm"},
 		Do: func(_ context.Context, b *bench.Bench) error {
-			return withStore(b, storeHere, func(s *image.Store) error { return tag(s, "shop:2", idOf(storeHere, "web:latest")) })
+			return withStore(b, storeHere, func(s *image.Store) error { return tag(s, "shop:2", imageIDOf(storeHere, "web:latest")) })
 		},
 		ByHand: bench.ByHand{
 			Lines: bench.Lines(
@@ -58,7 +58,7 @@ func readAllNames(context.Context, *bench.Bench) ([]evidence.Fact, error) {
 	var facts []evidence.Fact
 	for _, name := range []string{"web:latest", "shop:2", "box:latest", "copy:latest"} {
 		value := evidence.Absent
-		if id := idOf(storeHere, name); id != "" {
+		if id := imageIDOf(storeHere, name); id != "" {
 			value = brief(id.String())
 		}
 		facts = append(facts, evidence.F(name, imageDB(storeHere, "repositories.json"), value))
@@ -307,7 +307,7 @@ func manifestFacts(text []byte) ([]evidence.Fact, error) {
 	}
 	m, from := manifests[0], "tar -xOf "+archive+" manifest.json"
 	config := "named otherwise: " + m.Config
-	if strings.Contains(m.Config, idOf(storeHere, "web:latest").Encoded()) {
+	if strings.Contains(m.Config, imageIDOf(storeHere, "web:latest").Encoded()) {
 		config = "named after the image id"
 	}
 	return []evidence.Fact{
@@ -330,7 +330,7 @@ func besideStores(other, name string) ([]evidence.Fact, error) {
 		if chain, err := chainOf(store, wanted); err == nil {
 			top = brief(chain[len(chain)-1].String())
 		}
-		ids, tops = append(ids, brief(orAbsent(idOf(store, wanted)))), append(tops, top)
+		ids, tops = append(ids, brief(orAbsent(imageIDOf(store, wanted)))), append(tops, top)
 	}
 	return []evidence.Fact{
 		evidence.F("image id", "cat STORE/image/overlay2/repositories.json", ids...),

@@ -115,7 +115,7 @@ func startRegistry(ctx context.Context, b *bench.Bench) error {
 		if err != nil {
 			return err
 		}
-		changed, err := s.Commit(container, web, image.CommitOptions{})
+		changed, err := s.Commit(changedContainer, web, image.CommitOptions{})
 		if err != nil {
 			return err
 		}
@@ -325,7 +325,7 @@ func pullDamaged(ctx context.Context, b *bench.Bench) error {
 }
 
 func webDigest() string {
-	return digestOf(storeElsewhere, registryAddress+"/web", idOf(storeElsewhere, registryAddress+"/web:1").String())
+	return digestOf(storeElsewhere, registryAddress+"/web", imageIDOf(storeElsewhere, registryAddress+"/web:1").String())
 }
 
 func imageDigestStep() bench.Step {
@@ -359,7 +359,7 @@ func readThird(context.Context, *bench.Bench) ([]evidence.Fact, error) {
 	for _, of := range names {
 		for n, id := range of {
 			name = n
-			same = map[bool]string{true: "yes", false: "no"}[id == idOf(storeElsewhere, registryAddress+"/web:1")]
+			same = map[bool]string{true: "yes", false: "no"}[id == imageIDOf(storeElsewhere, registryAddress+"/web:1")]
 		}
 	}
 	facts = append(facts, evidence.F("names", "cat "+imageDB(storeThird, "repositories.json"), name), evidence.F("its id is that of web:1 elsewhere", "both repositories.json", same))
