@@ -32,6 +32,7 @@ func All() []bench.Lab {
 		limitsLab(),
 		aufsLab(),
 		overlay2Lab(),
+		imagesLab(),
 		driversLab(),
 		mapperLab(),
 		thinLab(),
