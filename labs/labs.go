@@ -34,6 +34,8 @@ func All() []bench.Lab {
 		overlay2Lab(),
 		driversLab(),
 		mapperLab(),
+		thinLab(),
+		compareLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
@@ -42,6 +44,8 @@ func All() []bench.Lab {
 		cnmLab(),
 		overlayLab(),
 		bindLab(),
+		volumeLab(),
+		initLab(),
 		runtimeLab(),
 		securityLab(),
 	}
