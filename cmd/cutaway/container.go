@@ -52,7 +52,7 @@ func (p *program) engine() (api.Backend, error) {
 }
 
 func (p *program) settings() minicontainer.Settings {
-	return minicontainer.Settings{Root: p.root, RunDir: filepath.Join(p.runDir, "engine"), Driver: p.storageDriver, CgroupParent: p.cgroupParent}
+	return minicontainer.Settings{Root: p.root, RunDir: filepath.Join(p.runDir, "engine"), Driver: p.storageDriver, CgroupParent: p.cgroupParent, StorageOpts: p.storageOpts}
 }
 
 // withEngineHere opens the engine in this process, for what no daemon is asked.
