@@ -15,8 +15,7 @@ import (
 
 // volumeLab is lab 30: folders that the engine keeps.
 func volumeLab() bench.Lab {
-	return bench.Lab{ID: "30", Name: "volume", Needs: engineNeeds, Steps: []bench.Step{
-		volumeCreateStep(),
+	return bench.Lab{ID: "30", Name: "volume", Needs: engineNeeds, Steps: append([]bench.Step{volumeCreateStep()}, asRoot(
 		volumeUseStep(),
 		volumeInUseStep(),
 		volumePersistStep(),
@@ -27,7 +26,7 @@ func volumeLab() bench.Lab {
 		volumeBypassStep(),
 		volumeSpeedStep(),
 		volumeRemoveStep(),
-	}}
+	)...)}
 }
 
 // engineNeeds is what a container with layers needs.

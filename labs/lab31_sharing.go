@@ -17,7 +17,7 @@ import (
 
 // sharingLab is lab 31: one folder, several containers.
 func sharingLab() bench.Lab {
-	return bench.Lab{ID: "31", Name: "sharing", Needs: engineNeeds, Steps: []bench.Step{
+	return bench.Lab{ID: "31", Name: "sharing", Needs: engineNeeds, Steps: asRoot(
 		sharingCopyStep(),
 		sharingBackStep(),
 		sharingThreeStep(),
@@ -25,7 +25,7 @@ func sharingLab() bench.Lab {
 		sharingFromStep(),
 		sharingPackedStep(),
 		sharingLogStep(),
-	}}
+	)}
 }
 
 const firstEdition, secondEdition = "first edition", "second edition"

@@ -19,7 +19,7 @@ import (
 
 // backupLab is lab 32: volumes outlive containers, so somebody has to care for them.
 func backupLab() bench.Lab {
-	return bench.Lab{ID: "32", Name: "backup", Needs: engineNeeds, Steps: []bench.Step{
+	return bench.Lab{ID: "32", Name: "backup", Needs: engineNeeds, Steps: asRoot(
 		backupStep(),
 		damageStep(),
 		restoreStep(),
@@ -27,7 +27,7 @@ func backupLab() bench.Lab {
 		migrateStep(),
 		orphanStep(),
 		pruneStep(),
-	}}
+	)}
 }
 
 const (

@@ -39,6 +39,7 @@ func All() []bench.Lab {
 		overlayLab(),
 		bindLab(),
 		volumeLab(),
+		sharingLab(),
 		runtimeLab(),
 		securityLab(),
 	}

@@ -54,18 +54,28 @@ func intendContainers(b *bench.Bench) ([]journal.Undo, error) {
 func withEngine(b *bench.Bench, do func(*minicontainer.Engine) error) error {
 	e, err := minicontainer.Open(engineSettings(b))
 	if err != nil {
-		return ordinaryUser(b, err)
-	}
-	return ordinaryUser(b, errors.Join(do(e), e.Close()))
-}
-
-// ordinaryUser tells what an ordinary user may not do from what went wrong: an image's
-// files belong to several users, and in a user namespace of one there is one.
-func ordinaryUser(b *bench.Bench, err error) error {
-	if err == nil || b.Where != "userns" {
 		return err
 	}
-	return &evidence.CannotTest{Reason: "an ordinary user cannot make such a container here: " + err.Error(), WayOut: "run it as root"}
+	return errors.Join(do(e), e.Close())
+}
+
+// asRoot marks steps that an ordinary user cannot perform: the files of an image
+// belong to several users, and a user namespace that one makes alone has one.
+// Intend comes before the act, whoever performs it.
+func asRoot(steps ...bench.Step) []bench.Step {
+	for i := range steps {
+		intend := steps[i].Intend
+		steps[i].Intend = func(b *bench.Bench) ([]journal.Undo, error) {
+			if b.Where == "userns" {
+				return nil, &evidence.CannotTest{Reason: "an image's files belong to several users, and the user namespace of an ordinary user has one", WayOut: "run it as root, or in a VM: cutaway lab --on vm"}
+			}
+			if intend == nil {
+				return nil, nil
+			}
+			return intend(b)
+		}
+	}
+	return steps
 }
 
 // engineLines are shell lines that use the same engine: where it is stands in
