@@ -43,7 +43,7 @@ func backupStep() bench.Step {
 		Name: "backup", Inside: "db", Reproduces: []string{"vol-backup"},
 		Intend: intendContainers,
 		Do:     backUp,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool, {Program: "sha256sum", Package: "coreutils"}, {Program: "xargs", Package: "findutils"}}},
+		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool, {Program: "sha256sum", Package: "coreutils"}, {Program: "find", Package: "findutils"}, {Program: "xargs", Package: "findutils"}}},
 		Look:   []bench.View{{Title: "the volume and its backup", Read: readBackup}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the archive holds all files of the volume", "files in books.tar", evidence.Equals("books/ledger count")),

@@ -40,6 +40,7 @@ func All() []bench.Lab {
 		bindLab(),
 		volumeLab(),
 		sharingLab(),
+		backupLab(),
 		runtimeLab(),
 		securityLab(),
 	}
