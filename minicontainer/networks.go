@@ -82,11 +82,22 @@ func (e *Engine) Network(name string) (*netdemo.Network, error) {
 		}
 		spec = r.Spec
 	}
-	n, err = nets.CreateNetwork(spec)
-	if errors.Is(err, netdemo.ErrNameTaken) { // somebody was faster
-		return nets.Network(name)
+	return createOnce(nets, spec)
+}
+
+// createOnce makes a network that others may be making at the same moment. A
+// bridge of that name that belongs to no network of ours is left alone, be it a
+// stranger's or one whose record was lost; ours gets another name then.
+func createOnce(nets *netdemo.Controller, spec netdemo.NetworkSpec) (*netdemo.Network, error) {
+	n, err := nets.CreateNetwork(spec)
+	if !errors.Is(err, netdemo.ErrNameTaken) {
+		return n, err
 	}
-	return n, err
+	if n, err := nets.Network(spec.Name); err == nil || spec.Bridge == "" {
+		return n, err
+	}
+	spec.Bridge = ""
+	return createOnce(nets, spec)
 }
 
 // remake makes a network's bridge again; endpoints of the old one are dead.
@@ -101,7 +112,7 @@ func (e *Engine) remake(nets *netdemo.Controller, n *netdemo.Network) (*netdemo.
 	if err != nil {
 		return nil, err
 	}
-	return nets.CreateNetwork(n.Spec)
+	return createOnce(nets, n.Spec)
 }
 
 // NotFoundNetwork says that there is no network of that name.

@@ -124,7 +124,7 @@ func (p *program) rootCommand() *cobra.Command {
 	p.stateFlags(flags)
 	p.engineFlags(flags)
 	root.AddCommand(p.containerCommands()...)
-	root.AddCommand(p.networkCommand(), p.volumeCommand())
+	root.AddCommand(p.networkCommand(), p.volumeCommand(), p.daemonCommand())
 	root.AddCommand(p.imageCommands()...)
 	root.AddCommand(p.systemCommand())
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),

@@ -101,7 +101,7 @@ func (l *life) linkedAddresses() (map[string]netip.Addr, error) {
 		}
 		s := other.NetworkSettings.Networks["bridge"]
 		if !other.State.Running || s == nil {
-			return nil, fmt.Errorf("Cannot link to a non running container: %s AS %s", other.Name, l.c.Name+"/"+alias)
+			return nil, fmt.Errorf("cannot link to a non running container: %s AS %s", other.Name, l.c.Name+"/"+alias)
 		}
 		addr, err := netip.ParseAddr(s.IPAddress)
 		if err != nil {
