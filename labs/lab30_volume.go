@@ -15,7 +15,8 @@ import (
 
 // volumeLab is lab 30: folders that the engine keeps.
 func volumeLab() bench.Lab {
-	return bench.Lab{ID: "30", Name: "volume", Needs: engineNeeds, Steps: append([]bench.Step{volumeCreateStep()}, asRoot(
+	return bench.Lab{ID: "30", Name: "volume", Needs: engineNeeds, Steps: []bench.Step{
+		volumeCreateStep(),
 		volumeUseStep(),
 		volumeInUseStep(),
 		volumePersistStep(),
@@ -26,7 +27,7 @@ func volumeLab() bench.Lab {
 		volumeBypassStep(),
 		volumeSpeedStep(),
 		volumeRemoveStep(),
-	)...)}
+	}}
 }
 
 // engineNeeds is what a container with layers needs.
@@ -141,6 +142,7 @@ func readDataMount(name string) func(context.Context, *bench.Bench) ([]evidence.
 func volumeInUseStep() bench.Step {
 	return bench.Step{
 		Name: "in-use", Reproduces: []string{"vol-inuse"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return withEngine(b, func(e *minicontainer.Engine) error {
 				return say(b, "refused", e.Volumes().Remove("data", e.VolumeUsers))

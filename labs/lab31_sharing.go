@@ -17,7 +17,7 @@ import (
 
 // sharingLab is lab 31: one folder, several containers.
 func sharingLab() bench.Lab {
-	return bench.Lab{ID: "31", Name: "sharing", Needs: engineNeeds, Steps: asRoot(
+	return bench.Lab{ID: "31", Name: "sharing", Needs: engineNeeds, Steps: []bench.Step{
 		sharingCopyStep(),
 		sharingBackStep(),
 		sharingThreeStep(),
@@ -25,7 +25,7 @@ func sharingLab() bench.Lab {
 		sharingFromStep(),
 		sharingPackedStep(),
 		sharingLogStep(),
-	)}
+	}}
 }
 
 const firstEdition, secondEdition = "first edition", "second edition"
@@ -151,6 +151,7 @@ func readThreeWebs(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 func sharingEditStep() bench.Step {
 	return bench.Step{
 		Name: "edit", Inside: "web1", Reproduces: []string{"vol-share-three"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return os.WriteFile(b.Path("site", "index.html"), []byte(secondEdition+"\n"), 0o644)
 		},

@@ -45,6 +45,8 @@ func All() []bench.Lab {
 		overlayLab(),
 		bindLab(),
 		volumeLab(),
+		sharingLab(),
+		backupLab(),
 		initLab(),
 		runtimeLab(),
 		securityLab(),
