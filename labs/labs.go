@@ -46,6 +46,8 @@ func All() []bench.Lab {
 		overlayLab(),
 		bindLab(),
 		volumeLab(),
+		sharingLab(),
+		backupLab(),
 		initLab(),
 		runtimeLab(),
 		securityLab(),
