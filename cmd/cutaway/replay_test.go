@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var recordEngine = flag.Bool("record-engine", false, "write down anew what Docker Engine answers to testdata/replay.txt")
+var (
+	recordEngine = flag.Bool("record-engine", false, "write down anew what Docker Engine answers to testdata/replay.txt")
+	onlySequence = flag.String("sequences", "", "replay only the sequences whose names match")
+)
 
 //go:embed testdata/replay.txt
 var replayText string
@@ -37,7 +41,7 @@ func TestReplay(t *testing.T) {
 	}
 	engine := parseRecording(t, string(recorded))
 	ours := newReplayWorld(t)
-	for _, seq := range parseReplay(t, replayText) {
+	for _, seq := range selected(t) {
 		t.Run(seq.name, func(t *testing.T) {
 			want, ok := engine[seq.name]
 			if !ok || len(want) != len(seq.lines) {
@@ -65,31 +69,51 @@ func TestReplayOnEngine(t *testing.T) {
 		t.Skip("-short: minutes with Docker Engine; make test-guest")
 	}
 	engine := newEngineWorld(t)
-	var out strings.Builder
-	for _, seq := range parseReplay(t, replayText) {
-		fmt.Fprintf(&out, "== %s\n", seq.name)
-		for i, a := range engine.replay(t, seq) {
-			out.WriteString(a.record(seq.lines[i].text))
-		}
-	}
-	if *recordEngine {
-		if err := os.WriteFile(recordingPath, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
 	recorded, err := os.ReadFile(recordingPath)
-	if err != nil {
+	if err != nil && !*recordEngine {
 		t.Fatal(err)
 	}
-	was, is := parseRecording(t, string(recorded)), parseRecording(t, out.String())
-	for name, answers := range was {
+	was, is := parseRecording(t, string(recorded)), map[string][]answer{}
+	for _, seq := range selected(t) {
+		is[seq.name] = engine.replay(t, seq)
+	}
+	if *recordEngine {
+		record(t, was, is)
+		return
+	}
+	for name, answers := range is {
 		for i, a := range answers {
-			if diff := cmp.Diff(a.compared(), is[name][i].compared()); diff != "" {
+			if diff := cmp.Diff(was[name][i].compared(), a.compared()); diff != "" {
 				t.Errorf("%s: Docker Engine answers otherwise now (-recorded +now):\n%s", name, diff)
 			}
 		}
 	}
+}
+
+// record writes the recording: what is new, and what was recorded of the rest.
+func record(t *testing.T, was, is map[string][]answer) {
+	t.Helper()
+	var out strings.Builder
+	for _, seq := range parseReplay(t, replayText) {
+		answers, ok := is[seq.name]
+		if !ok {
+			answers = was[seq.name]
+		}
+		fmt.Fprintf(&out, "== %s\n", seq.name)
+		for i, a := range answers {
+			out.WriteString(a.record(seq.lines[i].text))
+		}
+	}
+	if err := os.WriteFile(recordingPath, []byte(out.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// selected are the sequences that -sequences names.
+func selected(t *testing.T) []sequence {
+	t.Helper()
+	only := regexp.MustCompile(*onlySequence)
+	return slices.DeleteFunc(parseReplay(t, replayText), func(s sequence) bool { return !only.MatchString(s.name) })
 }
 
 // sequence is a list of shell lines that belong together.
@@ -258,10 +282,10 @@ func (w replayWorld) must(t *testing.T, line string) {
 const dataImage = `mkdir -p rootfs/data && echo content > rootfs/data/file && chmod 640 rootfs/data/file && chown 1000:1000 rootfs/data/file &&
 	tar -C rootfs -c . | d import --change 'VOLUME /data' --change 'CMD ["cat","/data/file"]' - data`
 
-// plainImage imports the image "busybox", as scripts/engine.sh does for the engine.
+// plainImage imports the image "busybox", the same for both programs.
 const plainImage = `mkdir -p rootfs/bin rootfs/etc rootfs/tmp && cp "$(command -v busybox)" rootfs/bin/busybox &&
 	for a in $(busybox --list); do [ $a = busybox ] || ln -sf busybox rootfs/bin/$a; done &&
-	echo 'root:x:0:0::/root:/bin/sh' > rootfs/etc/passwd`
+	echo 'root:x:0:0::/root:/bin/sh' > rootfs/etc/passwd && tar -C rootfs -c . | d import - busybox`
 
 // newReplayWorld is cutaway in a mount and a network namespace of its own.
 func newReplayWorld(t *testing.T) replayWorld {
@@ -289,7 +313,7 @@ func newReplayWorld(t *testing.T) replayWorld {
 	})
 	ready.Read(make([]byte, 6))
 	w.enter = []string{"nsenter", "--mount", "--net", "--target", fmt.Sprint(holder.Process.Pid)}
-	w.must(t, plainImage+" && tar -C rootfs -c . | d import - busybox")
+	w.must(t, plainImage)
 	w.must(t, dataImage)
 	return w
 }
