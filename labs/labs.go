@@ -31,6 +31,8 @@ func All() []bench.Lab {
 		shareLab(),
 		limitsLab(),
 		aufsLab(),
+		overlay2Lab(),
+		driversLab(),
 		mapperLab(),
 		thinLab(),
 		compareLab(),

@@ -2,6 +2,7 @@ package minicontainer
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -71,11 +72,11 @@ func (s *State) Status() string {
 func (s *State) Text(now time.Time) string {
 	switch s.Status() {
 	case "running":
-		return "Up " + image.Ago(now.Sub(s.StartedAt))
+		return "Up " + span(now.Sub(s.StartedAt))
 	case "paused":
-		return "Up " + image.Ago(now.Sub(s.StartedAt)) + " (Paused)"
+		return "Up " + span(now.Sub(s.StartedAt)) + " (Paused)"
 	case "restarting":
-		return fmt.Sprintf("Restarting (%d) %s ago", s.ExitCode, image.Ago(now.Sub(s.FinishedAt)))
+		return fmt.Sprintf("Restarting (%d) %s", s.ExitCode, image.Ago(now.Sub(s.FinishedAt)))
 	case "removing":
 		return "Removal In Progress"
 	case "dead":
@@ -83,8 +84,11 @@ func (s *State) Text(now time.Time) string {
 	case "created":
 		return "Created"
 	}
-	return fmt.Sprintf("Exited (%d) %s ago", s.ExitCode, image.Ago(now.Sub(s.FinishedAt)))
+	return fmt.Sprintf("Exited (%d) %s", s.ExitCode, image.Ago(now.Sub(s.FinishedAt)))
 }
+
+// span is a time span without a direction.
+func span(d time.Duration) string { return strings.TrimSuffix(image.Ago(d), " ago") }
 
 // NetworkSettings are the container's networks, by name.
 type NetworkSettings struct {

@@ -190,3 +190,6 @@ func leave(n *netdemo.Network, c *Container) error {
 	}
 	return nil
 }
+
+// networkFile is where a container's network namespace can be opened.
+func networkFile(pid int) string { return fmt.Sprintf("/proc/%d/ns/net", pid) }

@@ -18,7 +18,9 @@ import (
 	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
+	"cutaway/minicontainer/initproc"
 	"cutaway/minicontainer/oci"
+	"cutaway/minicontainer/shim"
 	"cutaway/netdemo"
 	"cutaway/unionfs/aufs"
 )
@@ -56,7 +58,9 @@ func (e usageError) Error() string { return e.text }
 func main() {
 	// Helper processes are this same program under another name; they are
 	// served before anything else is set up.
-	oci.Main() // first: every container start waits for it
+	oci.Main()  // first: every container start waits for it
+	shim.Main() // the same
+	initproc.Main()
 	vm.Main()
 	inside.Main()
 	probe.Main()
@@ -74,6 +78,7 @@ type program struct {
 	lang     string
 
 	root, storageDriver string // which images and containers
+	host, cgroupParent  string // whose engine, and where its groups are
 }
 
 // run is the whole program.
@@ -117,6 +122,9 @@ func (p *program) rootCommand() *cobra.Command {
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
 	p.stateFlags(flags)
+	p.engineFlags(flags)
+	root.AddCommand(p.containerCommands()...)
+	root.AddCommand(p.networkCommand(), p.volumeCommand())
 	root.AddCommand(p.imageCommands()...)
 	root.AddCommand(p.systemCommand())
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),

@@ -46,6 +46,9 @@ func noSuchImage(name string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if ref, parseErr := image.ParseReference(name); parseErr == nil {
+		name = ref.Name() // with the tag that was looked for
+	}
 	return unknownImage(name)
 }
 

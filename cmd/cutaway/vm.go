@@ -90,6 +90,9 @@ func newVMPrepare(o *vmOptions) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "kernel     %s (%s)\ninitramfs  %s (%.1f MB)\n", k.Name, k.Release, fs.Path, float64(fs.Bytes)/(1<<20))
+			if fs.Disk != "" {
+				fmt.Fprintf(c.OutOrStdout(), "disk       %s (%.1f MB)\n", fs.Disk, float64(fs.DiskBytes)/(1<<20))
+			}
 			for _, name := range fs.MissingPrograms {
 				fmt.Fprintf(c.OutOrStdout(), "left out   program %s: not on this machine\n", name)
 			}
@@ -159,7 +162,7 @@ func (o vmOptions) boot(ctx context.Context, progress io.Writer) (*vm.Machine, v
 	if err != nil {
 		return nil, k, err
 	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs.Path, CacheDir: dir, Accel: o.accel,
+	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs, CacheDir: dir, Accel: o.accel,
 		MemoryMB: o.memory, CPUs: o.cpus, ScratchMB: o.scratch})
 	return m, k, err
 }

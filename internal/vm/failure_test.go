@@ -189,7 +189,7 @@ func init() {
 		if err != nil {
 			return 1
 		}
-		p, err := startQEMU("qemu-system-x86_64", Config{Kernel: k, Initramfs: k.Config}.withDefaults(), "tcg")
+		p, err := startQEMU("qemu-system-x86_64", Config{Kernel: k, Initramfs: Initramfs{Path: k.Config}}.withDefaults(), "tcg")
 		if err != nil {
 			return 1
 		}
@@ -284,7 +284,7 @@ func bootAsNobody() int {
 	}
 	var m *Machine
 	if err == nil {
-		m, err = Boot(ctx, Config{Kernel: k, Initramfs: fs.Path})
+		m, err = Boot(ctx, Config{Kernel: k, Initramfs: fs})
 	}
 	var out bytes.Buffer
 	if err == nil {

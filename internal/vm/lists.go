@@ -36,6 +36,9 @@ var DefaultModules = []string{
 // eagerModules carry the agent's line to the host, so they are loaded before it.
 var eagerModules = []string{"virtio_pci", "virtio_console"}
 
+// diskModules mount the disk with the guest's /usr.
+var diskModules = []string{"virtio_pci", "virtio_blk", "erofs"}
+
 // plugins are files that a program opens by name at run time, so that they are in no
 // DT_NEEDED: iptables finds its matches and targets this way.
 var plugins = map[string][]string{

@@ -12,7 +12,7 @@ import (
 // Config says what machine to boot.
 type Config struct {
 	Kernel    Kernel
-	Initramfs string // Initramfs.Path
+	Initramfs Initramfs
 	MemoryMB  int    // 0 is 1024
 	CPUs      int    // 0 is 2
 	Accel     string // "kvm", "tcg", or "auto" (also ""): kvm if it proves to work
@@ -70,6 +70,9 @@ func (c Config) Validate() error {
 // PID 1, as every unknown name=value without a dot does (kernel-parameters.rst).
 const guestMark = "cutaway_guest"
 
+// usrMark is the same for the serial number of the disk that holds /usr.
+const usrMark = "cutaway_usr"
+
 // commandLine is the kernel's. What each word spares a guest under TCG was measured.
 func (c Config) commandLine() string {
 	words := []string{
@@ -85,6 +88,9 @@ func (c Config) commandLine() string {
 	}
 	if c.ScratchMB > 0 {
 		words = append(words, "cutaway_modules=virtio_blk")
+	}
+	if c.Initramfs.Disk != "" {
+		words = append(words, usrMark+"="+diskSerial)
 	}
 	if c.Extra != "" {
 		words = append(words, c.Extra)
@@ -105,7 +111,7 @@ func (c Config) arguments(accel string) []string {
 		"-M", "q35,hpet=off,vmport=off", "-accel", accel, "-cpu", cpuModel(accel),
 		"-smp", strconv.Itoa(c.CPUs), "-m", strconv.Itoa(c.MemoryMB),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-kernel", c.Kernel.boot, "-initrd", c.Initramfs, "-append", c.commandLine(),
+		"-kernel", c.Kernel.boot, "-initrd", c.Initramfs.Path, "-append", c.commandLine(),
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", agentFD),
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=" + portName,
@@ -114,6 +120,13 @@ func (c Config) arguments(accel string) []string {
 		args = append(args,
 			"-drive", fmt.Sprintf("file=/proc/self/fd/%d,if=none,id=scratch,format=raw,cache=unsafe,discard=unmap", scratchFD),
 			"-device", "virtio-blk-pci,drive=scratch")
+	}
+	// After the scratch disk: the kernel names disks in the order of their PCI slots,
+	// and scratch is to be /dev/vda.
+	if disk := c.Initramfs.Disk; disk != "" {
+		args = append(args,
+			"-drive", fmt.Sprintf("file=%s,if=none,id=usr,format=raw,readonly=on", strings.ReplaceAll(disk, ",", ",,")),
+			"-device", "virtio-blk-pci,drive=usr,serial="+diskSerial)
 	}
 	return args
 }
