@@ -47,15 +47,15 @@ func BuildInitramfs(ctx context.Context, cacheDir string, spec InitramfsSpec) (I
 		return Initramfs{}, explain(what, err)
 	}
 	fs := Initramfs{MissingPrograms: plan.missingPrograms, MissingModules: plan.missingModules}
-	fs.Path = filepath.Join(cacheDir, "initramfs", keyOf(plan.identity, plan.usrIdentity)+".cpio")
-	if fs.Bytes, err = cached(ctx, fs.Path, plan.write); err != nil {
-		return Initramfs{}, explain(what, err)
-	}
-	if plan.onDisk {
+	if plan.onDisk { // first: where space is short, the larger one fails
 		fs.Disk = filepath.Join(cacheDir, "disks", keyOf(plan.usrIdentity)+".erofs")
 		if fs.DiskBytes, err = cached(ctx, fs.Disk, plan.writeDisk); err != nil {
 			return Initramfs{}, explain(what, err)
 		}
+	}
+	fs.Path = filepath.Join(cacheDir, "initramfs", keyOf(plan.identity, plan.usrIdentity)+".cpio")
+	if fs.Bytes, err = cached(ctx, fs.Path, plan.write); err != nil {
+		return Initramfs{}, explain(what, err)
 	}
 	return fs, nil
 }
