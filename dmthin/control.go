@@ -22,9 +22,10 @@ type Control struct {
 // module. It then asks for the version (DM_VERSION): the node can be there without
 // the driver.
 //
-// Device nodes are made in the folder nodes, which must exist. It should be in a
-// folder of its own in /dev: udev makes its own in /dev/mapper, and most other file
-// systems, /run and /tmp too, are mounted with nodev, which makes nodes useless.
+// Device nodes are made in the folder nodes, which must exist. It should be in /dev,
+// in a folder of its own or /dev/mapper, where udev and dmsetup(8) make theirs: most
+// other file systems, /run and /tmp too, are mounted with nodev, which makes nodes
+// useless.
 func Open(dev, nodes string) (*Control, error) {
 	if err := allowsNodes(nodes); err != nil {
 		return nil, err

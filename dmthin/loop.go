@@ -122,6 +122,17 @@ func (l *Loop) Detach() error {
 	return err
 }
 
+// Release closes the device here and leaves the file attached, for others. Without
+// Autoclear it stays so until somebody detaches it.
+func (l *Loop) Release() error {
+	if l.dev == nil {
+		return nil
+	}
+	err := l.dev.Close()
+	l.dev = nil
+	return err
+}
+
 // LoopInfo is what the kernel says of a loop device.
 type LoopInfo struct {
 	File          string // "" when no file is attached

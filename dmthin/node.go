@@ -25,7 +25,11 @@ func (c *Control) MakeNode(name string, dev Dev) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := unix.Mknod(path, unix.S_IFBLK|0o600, int(dev)); err != nil {
+	err := unix.Mknod(path, unix.S_IFBLK|0o600, int(dev))
+	if err == unix.EEXIST && unix.Stat(path, &st) == nil && Dev(st.Rdev) == dev {
+		return nil // udev was faster
+	}
+	if err != nil {
 		return fmt.Errorf("mknod(%s, S_IFBLK|0600, %s): %w", path, dev, err)
 	}
 	return nil

@@ -33,29 +33,30 @@ func jailFolders() (folders []string, links map[string]string) {
 	return folders, links
 }
 
-// buildJail makes the folder. The programs are mounted later, by the process
-// that will live there, so that the mounts go with it.
-func buildJail(b *bench.Bench) error {
+// buildJail makes the folder, called jail in this lab. The programs are mounted
+// later, by the process that will live there, so that the mounts go with it.
+func buildJail(b *bench.Bench, jail string) error {
 	folders, links := jailFolders()
 	var errs []error
 	for _, dir := range append(folders, "/dev", "/proc", "/old") {
-		errs = append(errs, os.MkdirAll(b.Path("jail"+dir), 0o755))
+		errs = append(errs, os.MkdirAll(b.Path(jail+dir), 0o755))
 	}
 	for dir, to := range links {
-		errs = append(errs, os.Symlink(to, b.Path("jail"+dir)))
+		errs = append(errs, os.Symlink(to, b.Path(jail+dir)))
 	}
-	return errors.Join(append(errs, os.WriteFile(b.Path("jail/dev/null"), nil, 0o644))...)
+	return errors.Join(append(errs, os.WriteFile(b.Path(jail+"/dev/null"), nil, 0o644))...)
 }
 
-func buildJailByHand() []string {
+func buildJailByHand(jail string) []string {
 	folders, links := jailFolders()
-	lines := []string{"mkdir -p jail/dev jail/proc jail/old jail" + strings.Join(folders, " jail")}
+	made := append([]string{"/dev", "/proc", "/old"}, folders...)
+	lines := []string{"mkdir -p " + jail + strings.Join(made, " "+jail)}
 	for _, dir := range []string{"/bin", "/sbin", "/lib", "/lib64"} {
 		if to, ok := links[dir]; ok {
-			lines = append(lines, "ln -s "+to+" jail"+dir)
+			lines = append(lines, "ln -s "+to+" "+jail+dir)
 		}
 	}
-	return append(lines, "touch jail/dev/null")
+	return append(lines, "touch "+jail+"/dev/null")
 }
 
 // startInJail makes a process in a mount namespace of its own, with the
@@ -68,33 +69,47 @@ func startInJail(ctx context.Context, b *bench.Bench, name string, enter func(*n
 	if err := b.Keep(name, p); err != nil {
 		return err
 	}
-	folders, _ := jailFolders()
-	for _, dir := range folders {
-		if err := p.Mount(ctx, nsdemo.MountRequest{Source: dir, Target: b.Path("jail" + dir), Options: []string{"rbind"}}); err != nil {
-			return err
-		}
+	if err := mountPrograms(ctx, p, b.Path("jail")); err != nil {
+		return err
 	}
 	return enter(p)
 }
 
+// mountPrograms shows this machine's programs in a folder of buildJail's.
+func mountPrograms(ctx context.Context, p *nsdemo.Process, jail string) error {
+	folders, _ := jailFolders()
+	for _, dir := range folders {
+		if err := p.Mount(ctx, nsdemo.MountRequest{Source: dir, Target: jail + dir, Options: []string{"rbind"}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // startInJailByHand is the same: what is to be executed last, in the jail.
 func startInJailByHand(name, enter string) string {
-	folders, _ := jailFolders()
-	var script []string
-	for _, dir := range folders {
-		script = append(script, "mount --rbind "+dir+" jail"+dir)
-	}
-	script = append(script, enter)
+	script := append(mountProgramsByHand("jail"), enter)
 	return "unshare --mount sh -c '" + strings.Join(script, " && ") + "' & echo $! > " + name + ".pid"
 }
 
-// Shell text of the way by pivot_root, and of the climb. umount(8), unlike the
-// system call, wants to read a /proc, which is taken off again with the old
-// root: through the host's /proc/PID/root one could still get there.
-const (
-	pivotByHand = "mount --rbind jail jail && cd jail && mount --rbind /proc proc && pivot_root . old && umount -l old proc && exec"
-	climbByHand = `perl -e "mkdir q(step); chroot q(step); chdir q(..) for 1..100; chroot q(.); exec qw(sleep 1000)"`
-)
+func mountProgramsByHand(jail string) []string {
+	folders, _ := jailFolders()
+	var script []string
+	for _, dir := range folders {
+		script = append(script, "mount --rbind "+dir+" "+jail+dir)
+	}
+	return script
+}
+
+// pivotByHand is the shell text of the way by pivot_root. umount(8), unlike the
+// system call, wants to read a /proc, which is taken off again with the old root:
+// through the host's /proc/PID/root one could still get there.
+func pivotByHand(jail string) string {
+	return "mount --rbind " + jail + " " + jail + " && cd " + jail + " && mount --rbind /proc proc && pivot_root . old && umount -l old proc && exec"
+}
+
+// climbByHand is the shell text of the way out.
+const climbByHand = `perl -e "mkdir q(step); chroot q(step); chdir q(..) for 1..100; chroot q(.); exec qw(sleep 1000)"`
 
 var (
 	jailTools = []bench.Tool{bench.Mkdir, bench.Unshare, bench.Mount, bench.Sleep,
@@ -123,14 +138,14 @@ func chrootStep() bench.Step {
 		Name: "chroot", Inside: guest,
 		Reproduces: []string{"ns-mnt-pivot"},
 		Do: func(ctx context.Context, b *bench.Bench) error {
-			if err := buildJail(b); err != nil {
+			if err := buildJail(b, "jail"); err != nil {
 				return err
 			}
 			return startInJail(ctx, b, chrooted, func(p *nsdemo.Process) error { return p.Chroot(ctx, b.Path("jail")) })
 		},
 		ByHand: bench.ByHand{
 			Lines: func(*bench.Bench) []string {
-				return append(buildJailByHand(),
+				return append(buildJailByHand("jail"),
 					startInJailByHand(chrooted, "exec chroot jail sleep 1000"), waitUntilRuns(chrooted, "sleep"))
 			},
 			Tools: append([]bench.Tool{bench.Chroot}, jailTools...),
@@ -179,7 +194,7 @@ func pivotStep() bench.Step {
 		},
 		ByHand: bench.ByHand{
 			Lines: func(*bench.Bench) []string {
-				return []string{startInJailByHand(pivoted, pivotByHand+" sleep 1000"), waitUntilRuns(pivoted, "sleep")}
+				return []string{startInJailByHand(pivoted, pivotByHand("jail")+" sleep 1000"), waitUntilRuns(pivoted, "sleep")}
 			},
 			Tools: append([]bench.Tool{bench.Pivot, bench.Umount}, jailTools...),
 		},
@@ -210,7 +225,7 @@ func captiveStep() bench.Step {
 		},
 		ByHand: bench.ByHand{
 			Lines: func(*bench.Bench) []string {
-				return []string{startInJailByHand(captive, pivotByHand+" "+climbByHand), waitUntilRuns(captive, "sleep")}
+				return []string{startInJailByHand(captive, pivotByHand("jail")+" "+climbByHand), waitUntilRuns(captive, "sleep")}
 			},
 			Tools: append([]bench.Tool{bench.Pivot, bench.Umount, perl}, jailTools...),
 		},

@@ -30,6 +30,12 @@ func All() []bench.Lab {
 		memoryLab(),
 		shareLab(),
 		limitsLab(),
+		aufsLab(),
+		overlay2Lab(),
+		driversLab(),
+		mapperLab(),
+		thinLab(),
+		compareLab(),
 		noneLab(),
 		hostNetLab(),
 		containerNetLab(),
@@ -37,6 +43,11 @@ func All() []bench.Lab {
 		portsLab(),
 		cnmLab(),
 		overlayLab(),
+		bindLab(),
+		volumeLab(),
+		initLab(),
+		runtimeLab(),
+		securityLab(),
 	}
 }
 

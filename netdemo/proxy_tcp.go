@@ -51,13 +51,12 @@ func copyBoth(client *net.TCPConn, target netip.AddrPort) {
 	defer client.Close()
 	// No keep-alive towards the container: it is as near as the kernel, and the client's side has it.
 	dialer := net.Dialer{KeepAlive: -1}
-	conn, err := dialer.Dial("tcp", target.String())
+	backend, err := dialer.DialTCP(context.Background(), "tcp", netip.AddrPort{}, target)
 	if err != nil {
 		// The client must see a refusal, not an empty answer: with linger 0, close sends a reset.
 		client.SetLinger(0)
 		return
 	}
-	backend := conn.(*net.TCPConn)
 	defer backend.Close()
 	var answer sync.WaitGroup
 	answer.Go(func() { copyOne(client, backend) })

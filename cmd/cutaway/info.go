@@ -10,13 +10,12 @@ import (
 
 func (p *program) infoCommand() *cobra.Command {
 	var asJSON, plain bool
-	var root string
 	cmd := &cobra.Command{
 		Use:   "info",
 		Short: "Storage driver, backing file system, control groups, kernel",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			facts, err := ground.Info(cmd.Context(), root)
+			facts, err := ground.Info(cmd.Context(), p.root)
 			if err != nil {
 				return exitError{exitFailed, err}
 			}
@@ -41,6 +40,5 @@ func (p *program) infoCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as one JSON object")
 	cmd.Flags().BoolVar(&plain, "plain", false, "no colour and no box drawing")
-	cmd.Flags().StringVar(&root, "root", ground.StateRoot(), "state folder")
 	return cmd
 }

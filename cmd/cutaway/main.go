@@ -14,10 +14,13 @@ import (
 
 	"cutaway/internal/inside"
 	"cutaway/internal/probe"
+	"cutaway/internal/userland"
 	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
+	"cutaway/minicontainer/initproc"
 	"cutaway/minicontainer/oci"
+	"cutaway/minicontainer/shim"
 	"cutaway/netdemo"
 	"cutaway/unionfs/aufs"
 )
@@ -55,12 +58,15 @@ func (e usageError) Error() string { return e.text }
 func main() {
 	// Helper processes are this same program under another name; they are
 	// served before anything else is set up.
-	oci.Main() // first: every container start waits for it
+	oci.Main()  // first: every container start waits for it
+	shim.Main() // the same
+	initproc.Main()
 	vm.Main()
 	inside.Main()
 	probe.Main()
 	netdemo.Main()
 	aufs.Main()
+	userland.Main()
 	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 }
 
@@ -70,6 +76,9 @@ type program struct {
 	out, err io.Writer
 	runDir   string
 	lang     string
+
+	root, storageDriver string // which images and containers
+	host, cgroupParent  string // whose engine, and where its groups are
 }
 
 // run is the whole program.
@@ -112,6 +121,12 @@ func (p *program) rootCommand() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.runDir, "run-dir", envOr("CUTAWAY_RUN_DIR", walk.DefaultRunDir()), "folder of the journal and the labs' scratch folders")
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
+	p.stateFlags(flags)
+	p.engineFlags(flags)
+	root.AddCommand(p.containerCommands()...)
+	root.AddCommand(p.networkCommand(), p.volumeCommand(), p.daemonCommand())
+	root.AddCommand(p.imageCommands()...)
+	root.AddCommand(p.systemCommand())
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
 		newCheckCommand(p.checkHooks()), newVMCommand(), newAufsCommand(), newOCICommand())
 	return root

@@ -59,6 +59,9 @@ func newSession(t *testing.T) *session {
 	return &session{t: t, runDir: filepath.Join(t.TempDir(), "cutaway"), attr: &syscall.SysProcAttr{}}
 }
 
+// root is the session's state root: images and containers.
+func (s *session) root() string { return filepath.Join(filepath.Dir(s.runDir), "root") }
+
 // asNobody makes the session that of an ordinary user.
 func (s *session) asNobody() *session {
 	s.t.Helper()
@@ -88,7 +91,7 @@ func needRoot(t *testing.T) {
 
 func (s *session) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.program(), args...)
-	cmd.Env = append(os.Environ(), actAsProgram+"=1", "CUTAWAY_RUN_DIR="+s.runDir, "LC_ALL=C")
+	cmd.Env = append(os.Environ(), actAsProgram+"=1", "CUTAWAY_RUN_DIR="+s.runDir, "CUTAWAY_ROOT="+s.root(), "LC_ALL=C")
 	cmd.Env = append(cmd.Env, s.env...)
 	attr := *s.attr
 	cmd.SysProcAttr = &attr

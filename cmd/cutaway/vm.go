@@ -152,7 +152,7 @@ func (o *vmOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.accel, "accel", "auto", "what QEMU runs on: auto, kvm or tcg")
 	f.IntVar(&o.memory, "memory", 1024, "memory of the VM in MB")
 	f.IntVar(&o.cpus, "cpus", 2, "processors of the VM")
-	f.IntVar(&o.scratch, "scratch", 0, "size in MB of an empty disk /dev/vda in the VM")
+	f.IntVar(&o.scratch, "scratch", 1024, "size in MB of an empty disk /dev/vda in the VM; what is not written takes nothing")
 }
 
 // boot gets the kernel and its initramfs where they are not there yet, and

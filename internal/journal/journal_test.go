@@ -71,6 +71,7 @@ func TestAnIntentWithoutItsActIsNoError(t *testing.T) {
 		{Kind: RemoveDir, Path: "/nonexistent/a"}, {Kind: RemoveFile, Path: "/nonexistent/b"},
 		{Kind: RemoveCgroup, Path: "/sys/fs/cgroup/cutaway-nonexistent"}, {Kind: Umount, Path: "/nonexistent/c"},
 		{Kind: DeleteLink, Name: "cutaway-none"}, {Kind: DetachLoop, Path: "/dev/loop987", Backing: "/x"},
+		{Kind: DetachLoop, Backing: "/x"}, {Kind: ResumeDM, Name: "cutaway-none"},
 		{Kind: KillProcess, Process: Process{Pid: 1 << 21, Start: 1}}, {Kind: SweepMarked, Name: "nobody"},
 	} {
 		intend(t, run, u)

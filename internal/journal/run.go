@@ -112,8 +112,9 @@ func (r *Run) PutBackTo(mark int) error {
 	return r.replay(state.pending[mark:])
 }
 
-// replay undoes, last made first. Only the run's processes go before all else:
-// they hold groups, mounts and devices busy, whenever they were started.
+// replay undoes, last made first. Only two kinds go before all else, whenever they
+// were recorded. A suspended device keeps a process that waits for it from dying;
+// and the run's processes hold groups, mounts and devices busy.
 func (r *Run) replay(pending []Undo) error {
 	var errs []error
 	order := slices.Clone(pending)
@@ -131,7 +132,10 @@ func (r *Run) replay(pending []Undo) error {
 }
 
 func rank(u Undo) int {
-	if u.Kind == SweepMarked {
+	switch u.Kind {
+	case ResumeDM:
+		return 2
+	case SweepMarked:
 		return 1
 	}
 	return 0

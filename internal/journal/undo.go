@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -22,8 +23,9 @@ const (
 	RemoveCgroup Kind = "cgroup-remove" // Path
 	ControlOff   Kind = "control-off"   // Path (a cgroup.subtree_control), Name ("-cpu -memory")
 	DeleteLink   Kind = "link-delete"   // Name
-	DetachLoop   Kind = "loop-detach"   // Path (device), Backing
+	DetachLoop   Kind = "loop-detach"   // Backing, and Path (device) where it is known beforehand
 	RemoveDM     Kind = "dm-remove"     // Name
+	ResumeDM     Kind = "dm-resume"     // Name
 	KillProcess  Kind = "kill"          // Process
 	SweepMarked  Kind = "sweep"         // Name (the run's token)
 )
@@ -49,8 +51,8 @@ func (u Undo) String() string {
 	case DeleteLink:
 		return "link: ip link show " + u.Name
 	case DetachLoop:
-		return "loop device: losetup " + u.Path
-	case RemoveDM:
+		return strings.TrimSpace("loop device of " + u.Backing + ": losetup --list " + u.Path)
+	case RemoveDM, ResumeDM:
 		return "device-mapper device: dmsetup info " + u.Name
 	case KillProcess:
 		return fmt.Sprintf("process: ps -fp %d", u.Process.Pid)
@@ -94,6 +96,8 @@ func (u Undo) apply() error {
 		return detachLoop(u.Path, u.Backing)
 	case RemoveDM:
 		return removeDM(u.Name)
+	case ResumeDM:
+		return resumeDM(u.Name)
 	case KillProcess:
 		return u.Process.Kill()
 	case SweepMarked:

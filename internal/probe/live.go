@@ -13,7 +13,7 @@ func liveFunctions() map[string]liveFunc {
 		// live_process.go: calls that answer to a bogus argument
 		"call": bogusCall, "pidfd-setns": pidfdSetns, "clone-into": cloneIntoCgroup,
 		// live_mount.go
-		"pivot_root": pivotRoot, "procfs": mountProc, "mount": mountKind, "fsopen": registered,
+		"pivot_root": pivotRoot, "procfs": mountProc, "mount": mountKind, "fsopen": registered, "xfs-quota": xfsQuota,
 		// live_cgroup_v1.go, live_cgroup_v2.go
 		"v1": v1Controller, "v1any": v1Mounted, "v2": v2Controller, "v2knob": v2Knob, "v2mount": v2Mount,
 		"v2file": v2CoreFile, "psi": pressure, "v2devices": deviceProgram, "delegation": delegation,

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -91,6 +92,16 @@ func registered(_ *stage, kind string) Finding {
 		return onThread(func() Finding { return registeredOld(kind) })
 	}
 	return asked("fsopen("+kind+")", err, verdict{absent: []unix.Errno{unix.ENODEV}})
+}
+
+// xfsQuota looks for the file that XFS shows when it was built with quota
+// (CONFIG_XFS_QUOTA). A module shows it once it is loaded, which the first
+// question has seen to. Mounting an image would tell the same for more.
+func xfsQuota(s *stage, _ string) Finding {
+	return registered(s, "xfs").then(func() Finding {
+		_, err := os.Stat("/proc/fs/xfs/xqm")
+		return asked("stat(/proc/fs/xfs/xqm)", err, verdict{absent: []unix.Errno{unix.ENOENT}})
+	})
 }
 
 // registeredOld mounts, in a mount namespace of this thread alone. Any answer

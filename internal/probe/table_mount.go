@@ -43,6 +43,8 @@ func filesystemRows() []Probe {
 		fs("fs.btrfs", "btrfs", "BTRFS_FS", "btrfs", "the btrfs driver does not work", fixModules),
 		fs("fs.zfs", "zfs", "ZFS", "zfs", "the zfs driver does not work", "apt-get install zfsutils-linux   # Ubuntu; Debian: zfs-dkms from contrib; without a module: zfs-fuse"),
 		fs("fs.xfs", "xfs", "XFS_FS", "xfs", "no lab image with project quota on xfs", fixModules),
+		{ID: "fs.xfs.quota", Title: "xfs counts by project", Symbols: []string{"XFS_FS", "XFS_QUOTA"}, Modules: []string{"xfs"}, Live: "xfs-quota",
+			Effect: "no size limit for one container on an xfs image", Fix: fixKernel},
 		fs("fs.ext4", "ext4", "EXT4_FS", "ext4", "no lab image with ext4 in it", fixModules),
 		fs("fs.fuse", "fuse", "FUSE_FS", "fuse", "no union in user space, no fuse-overlayfs", fixModules),
 		fs("fs.erofs", "erofs", "EROFS_FS", "erofs", "no read-only layer images with erofs", fixModules),

@@ -64,6 +64,7 @@ func deviceRows() []Probe {
 		target("thin-pool", "DM_THIN_PROVISIONING", "dm-thin-pool", "the devicemapper driver does not work"),
 		target("thin", "DM_THIN_PROVISIONING", "dm-thin-pool", "the devicemapper driver does not work"),
 		target("snapshot", "DM_SNAPSHOT", "dm-snapshot", "the lab on classic snapshots does not work"),
+		target("flakey", "DM_FLAKEY", "dm-flakey", "no disk that fails on purpose"),
 		{ID: "dm.tools", Title: "dmsetup and thin-provisioning-tools", Live: "tools:dmsetup thin_check thin_dump", Privilege: AnyUser,
 			Effect: "pools cannot be looked into by hand", Fix: "apt-get install dmsetup thin-provisioning-tools   # Fedora: device-mapper device-mapper-persistent-data"},
 		{ID: "loop", Title: "loop devices", Since: "5.8", Symbols: []string{"BLK_DEV_LOOP"}, Modules: []string{"loop"}, File: "/proc/devices loop", Live: "loop", Privilege: Root,

@@ -9,9 +9,12 @@ var DefaultPrograms = []string{
 	"bash",                                                                                          // for people: it edits lines and completes names
 	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "taskset", "capsh", "ipcmk", "ipcs", "perl", // namespaces, limits, capabilities
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", // mounts and block devices
-	"mkfs.ext4", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
+	"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
+	"cp", "ls", "stat", "df", "du", "dd", "date", "ps", // where busybox lacks options that labs show
+	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", "blkid", // mounts and block devices
+	"mkfs.ext4", "mkfs.xfs", "xfs_quota", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
 	"cp", "ls", "stat", "df", "du", "dd", "ps", // where busybox lacks options that labs show
-	"ip", "bridge", "tc", "ss", "nft", "iptables", "iptables-save", "iptables-legacy", "conntrack", "tcpdump", "ping", "socat",
+	"ip", "bridge", "tc", "ss", "nft", "iptables", "iptables-save", "iptables-legacy", "conntrack", "tcpdump", "ping", "socat", "jq", "runc",
 }
 
 // DefaultModules are the kernel modules that labs need. They are loaded when first

@@ -54,7 +54,32 @@ func makeLabHost(run *journal.Run, runDir string) (string, error) {
 		return "", fmt.Errorf("mount a tmpfs on %s: %w", stage, err)
 	}
 	lab := filepath.Join(stage, "lab")
-	return lab, errors.Join(os.Mkdir(lab, 0o755), coverRun(stage, runDir), protect(runDir), raiseLoopback())
+	return lab, errors.Join(os.Mkdir(lab, 0o755), nameProgram(stage), placeEngine(lab, run.ID), coverRun(stage, runDir), protect(runDir), raiseLoopback())
+}
+
+// nameProgram lets shell lines and the learner's shells say `cutaway` and mean
+// this very program, wherever it was built and whether or not it is installed.
+func nameProgram(stage string) error {
+	bin := filepath.Join(stage, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	return errors.Join(os.Symlink(exe, filepath.Join(bin, "cutaway")), os.Setenv("PATH", bin+":"+os.Getenv("PATH")))
+}
+
+// placeEngine tells the commands for containers, here and in the learner's
+// shells, to keep all that they make in the scratch folder, and their control
+// groups where the run's are looked for.
+func placeEngine(lab, run string) error {
+	var errs []error
+	for name, value := range map[string]string{"ROOT": lab + "/root", "RUN_DIR": lab + "/run", "CGROUPS": "cutaway-" + run} {
+		errs = append(errs, os.Setenv("CUTAWAY_"+name, value))
+	}
+	return errors.Join(errs...)
 }
 
 // protect makes the learner's own files read-only for the lab. A mount

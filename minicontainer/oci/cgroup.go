@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,11 @@ func (g *groups) start(p spawn.Process) (int, error) {
 		return spawn.Start(p)
 	}
 	var err error
-	if p.Group, p.Tasks, err = g.doors(); err != nil {
+	p.Group, p.Tasks, err = g.doors()
+	if errors.Is(err, fs.ErrNotExist) && ordinaryUser() {
+		return spawn.Start(p) // the container has no group either, see mayLackCgroups
+	}
+	if err != nil {
 		return 0, err
 	}
 	defer closeAll(append(p.Tasks, p.Group))
@@ -148,9 +153,20 @@ func placeIn(h cgroupdemo.Hierarchy, g *cgroupdemo.Group) string {
 }
 
 // mayLackCgroups: without root the hierarchies usually belong to somebody else,
-// and a container without limits is better than none.
+// and a container without limits is better than none. Root of a user namespace
+// is an ordinary user to them.
 func mayLackCgroups(err error) bool {
-	return os.Geteuid() != 0 && (errors.Is(err, fs.ErrPermission) || errors.Is(err, cgroupdemo.ErrNoController))
+	return ordinaryUser() && (errors.Is(err, fs.ErrPermission) || errors.Is(err, cgroupdemo.ErrNoController))
+}
+
+// ordinaryUser tells whether we are not root, or only in a user namespace: the
+// first one is that which maps every id to itself (user_namespaces(7)).
+func ordinaryUser() bool {
+	if os.Geteuid() != 0 {
+		return true
+	}
+	text, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"})
 }
 
 // deleteGroup removes it. A killed process leaves its group a moment late.

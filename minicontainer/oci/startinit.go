@@ -10,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/journal"
 	"cutaway/minicontainer/oci/spawn"
 )
 
@@ -20,6 +21,16 @@ const initName = "cutaway-init"
 // collecting garbage, using more processors and finding out how many of them
 // the cgroup allows (by reading all of mountinfo) would be work for nothing.
 var initEnv = []string{"GOGC=off", "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
+
+// markedEnv is initEnv with the mark of the run that this belongs to, if there
+// is one. A created container waits for its start as long as it takes; when
+// everybody who knew of it was killed, the mark is how it is found.
+func markedEnv() []string {
+	if token := os.Getenv(journal.TokenVariable); token != "" {
+		return append([]string{journal.TokenVariable + "=" + token}, initEnv...)
+	}
+	return initEnv
+}
 
 func initArgv(far wire) []string {
 	return []string{initName, strconv.Itoa(int(far.f.Fd()))}
@@ -44,7 +55,7 @@ func (m *making) startInit() error {
 	}
 	defer exe.Close()
 	p := spawn.Process{
-		Exe: exe, Argv: initArgv(far), Env: initEnv,
+		Exe: exe, Argv: initArgv(far), Env: markedEnv(),
 		Join: joins, New: cloneFlags(m.Spec), TimeOffsets: timeOffsets(m.Spec),
 		UIDs: m.Spec.Linux.UIDMappings, GIDs: m.Spec.Linux.GIDMappings, DenyGroups: os.Geteuid() != 0,
 		Root:  hasNamespace(m.Spec, specs.UserNamespace),

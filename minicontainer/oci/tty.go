@@ -28,6 +28,12 @@ func newTerminal() (*os.File, *Terminal, error) {
 	return far.f, &Terminal{near: near.f, done: make(chan struct{})}, nil
 }
 
+// Master takes the master side, for a caller who does the copying itself.
+func (t *Terminal) Master() (*os.File, error) {
+	defer t.near.Close()
+	return receiveMaster(t.near)
+}
+
 // Attach takes the master side, makes this terminal raw, so that Ctrl-C reaches
 // the container as a byte, and copies both ways.
 func (t *Terminal) Attach(in, out *os.File) error {

@@ -28,14 +28,21 @@ const none = "<none>"
 type Filter func(s *Store, img *Image, r Row) (bool, error)
 
 // List returns all images under all their names, the newest first, names sorted.
-func (s *Store) List(filters ...Filter) ([]Row, error) {
+// An image that others were made from and that has no name is an intermediate
+// one, and is left out.
+func (s *Store) List(filters ...Filter) ([]Row, error) { return s.list(false, filters) }
+
+// ListAll is List with the intermediate images.
+func (s *Store) ListAll(filters ...Filter) ([]Row, error) { return s.list(true, filters) }
+
+func (s *Store) list(intermediate bool, filters []Filter) ([]Row, error) {
 	images, err := s.All()
 	if err != nil {
 		return nil, err
 	}
 	var rows []Row
 	for _, img := range images {
-		of, err := s.rows(img)
+		of, err := s.rows(img, intermediate)
 		if err != nil {
 			return nil, err
 		}
@@ -62,9 +69,8 @@ func (s *Store) keep(img *Image, r Row, filters []Filter) (bool, error) {
 }
 
 // rows makes a row for every tag of an image; a name by digest only counts where
-// the repository has no tag for it. An image that others were made from and that
-// has no name is an intermediate one, and is left out.
-func (s *Store) rows(img *Image) ([]Row, error) {
+// the repository has no tag for it.
+func (s *Store) rows(img *Image, intermediate bool) ([]Row, error) {
 	size, err := s.Size(img)
 	if err != nil {
 		return nil, err
@@ -79,7 +85,7 @@ func (s *Store) rows(img *Image) ([]Row, error) {
 	}
 	if len(names) == 0 {
 		children, err := s.Children(img.ImageID)
-		if err != nil || len(children) > 0 {
+		if err != nil || len(children) > 0 && !intermediate {
 			return nil, err
 		}
 		return []Row{row}, nil
@@ -112,7 +118,7 @@ func namedRows(row Row, names []Reference) []Row {
 }
 
 // ParseFilter reads one --filter: dangling=true, label=k or label=k=v,
-// before=IMAGE, since=IMAGE, reference=PATTERN.
+// before=IMAGE, since=IMAGE, reference=PATTERN, until=24h or until=2026-01-31.
 func ParseFilter(text string) (Filter, error) {
 	key, value, ok := strings.Cut(text, "=")
 	if !ok || value == "" {
@@ -130,8 +136,10 @@ func ParseFilter(text string) (Filter, error) {
 			return nil, fmt.Errorf("filter %q: %w", text, err)
 		}
 		return reference(value), nil
+	case "until":
+		return until(value, time.Now())
 	}
-	return nil, fmt.Errorf("filter %q: want one of before dangling label reference since", text)
+	return nil, fmt.Errorf("filter %q: want one of before dangling label reference since until", text)
 }
 
 func dangling(value string) (Filter, error) {
@@ -163,6 +171,18 @@ func relative(key, name string) Filter {
 		}
 		return img.Created.After(other.Created), nil
 	}
+}
+
+// until keeps what is older than a time span, or than a moment.
+func until(value string, now time.Time) (Filter, error) {
+	limit, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		limit, err = time.Parse(time.DateOnly, value)
+	}
+	if span, spanErr := time.ParseDuration(value); spanErr == nil {
+		limit, err = now.Add(-span), nil
+	}
+	return func(_ *Store, img *Image, _ Row) (bool, error) { return img.Created.Before(limit), nil }, err
 }
 
 // reference matches "repository" or "repository:tag" with shell wildcards.

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cutaway/minicontainer"
+	"cutaway/minicontainer/bundle"
+	"cutaway/netdemo"
+	"cutaway/volumedemo"
+)
+
+// options turns what was typed into what a container is made from. changed says
+// whether a flag was given at all: "" may be meant.
+func (f *runFlags) options(args []string, changed func(string) bool) (o minicontainer.Options, err error) {
+	o.Name = f.name
+	c := &o.Config
+	c.Image, c.Cmd = args[0], args[1:]
+	c.Hostname, c.Domainname, c.User, c.WorkingDir = f.hostname, f.domainname, f.user, f.workdir
+	c.Tty, c.OpenStdin, c.StdinOnce = f.tty, f.interactive, f.interactive && !f.detach
+	c.AttachStdin, c.AttachStdout, c.AttachStderr = f.interactive && !f.detach, !f.detach, !f.detach
+	c.StopSignal, c.MacAddress = f.stopSignal, f.mac
+	if changed("stop-timeout") {
+		c.StopTimeout = &f.stopTimeout
+	}
+	if changed("entrypoint") {
+		c.Entrypoint = []string{f.entrypoint} // [""] takes the image's away
+	}
+	if c.Env, err = variables(f.envFile, f.env, true); err != nil {
+		return o, err
+	}
+	labels, err := variables(f.labelFile, f.label, false)
+	if err != nil {
+		return o, err
+	}
+	c.Labels = pairs(labels)
+	if c.StopSignal != "" {
+		if _, err := minicontainer.ParseSignal(c.StopSignal); err != nil {
+			return o, err
+		}
+	}
+	for _, step := range []func(*minicontainer.Options) error{f.hostPart, f.limits, f.ports, f.networks, f.mounts, f.devices} {
+		if err := step(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// variables reads files of NAME=VALUE lines, then the ones given. A NAME alone
+// takes its value from here, or is left out where there is none.
+func variables(files, given []string, fromHere bool) ([]string, error) {
+	var all []string
+	for _, file := range files {
+		lines, err := readLines(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lines...)
+	}
+	all = append(all, given...)
+	var out []string
+	for _, entry := range all {
+		name, _, found := strings.Cut(entry, "=")
+		if name == "" {
+			return nil, fmt.Errorf("invalid environment variable: %s", entry)
+		}
+		if !found && fromHere {
+			value, there := os.LookupEnv(name)
+			if !there {
+				continue
+			}
+			entry = name + "=" + value
+		}
+		out = append(out, entry)
+	}
+	return out, nil
+}
+
+func readLines(file string) ([]string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var lines []string
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		line := strings.TrimLeft(s.Text(), " \t")
+		if line != "" && line[0] != '#' {
+			lines = append(lines, line)
+		}
+	}
+	return lines, s.Err()
+}
+
+func pairs(list []string) map[string]string {
+	all := map[string]string{}
+	for _, entry := range list {
+		name, value, _ := strings.Cut(entry, "=")
+		all[name] = value
+	}
+	return all
+}
+
+func (f *runFlags) hostPart(o *minicontainer.Options) error {
+	h := &o.Host
+	h.AutoRemove, h.Privileged, h.ReadonlyRootfs = f.rm, f.privileged, f.readOnly
+	if f.init {
+		h.Init = &f.init
+	}
+	h.CapAdd, h.CapDrop, h.GroupAdd = f.capAdd, f.capDrop, f.groupAdd
+	h.SecurityOpt = f.securityOpt
+	h.IpcMode, h.PidMode, h.UTSMode, h.UsernsMode, h.CgroupnsMode = f.ipc, f.pid, f.uts, f.userns, f.cgroupns
+	h.Sysctls, h.StorageOpt = pairs(f.sysctl), pairs(f.storageOpt)
+	h.OomScoreAdj, h.CgroupParent = f.oomScoreAdj, f.cgroupParent
+	h.LogConfig = minicontainer.LogConfig{Type: f.logDriver, Config: pairs(f.logOpt)}
+	h.ContainerIDFile = f.cidfile
+	if f.hostname != "" && f.uts == "host" {
+		return fmt.Errorf("conflicting options: hostname and the UTS mode")
+	}
+	if err := bundle.CheckCapabilities(f.capAdd, f.capDrop); err != nil {
+		return err
+	}
+	if _, err := bundle.ParseIDs(f.userns); err != nil {
+		return err
+	}
+	if err := bundle.ReadProfiles(h.SecurityOpt); err != nil {
+		return err
+	}
+	return parseRestart(f.restart, &h.RestartPolicy)
+}
+
+// parseRestart reads no, always, unless-stopped or on-failure[:N].
+func parseRestart(text string, p *minicontainer.RestartPolicy) error {
+	name, count, found := strings.Cut(text, ":")
+	p.Name = name
+	if !found {
+		return nil
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		return fmt.Errorf("maximum retry count must be an integer")
+	}
+	p.MaximumRetryCount = n
+	return nil
+}
+
+func (f *runFlags) networks(o *minicontainer.Options) error {
+	h := &o.Host
+	h.NetworkMode = f.network
+	h.Links, h.DNS, h.DNSSearch, h.DNSOptions = f.link, f.dns, f.dnsSearch, f.dnsOption
+	for _, entry := range f.addHost {
+		name, addr, found := strings.Cut(entry, ":")
+		if !found || name == "" || addr == "" {
+			return fmt.Errorf("bad format for add-host: %q", entry)
+		}
+	}
+	h.ExtraHosts = f.addHost
+	mode := f.network
+	if mode == "default" {
+		mode = "bridge"
+	}
+	parsed, err := netdemo.ParseMode(mode)
+	if err != nil {
+		return err
+	}
+	if parsed.Kind != netdemo.ModeBridge {
+		if f.hostname != "" && parsed.Kind == netdemo.ModeContainer {
+			return fmt.Errorf("conflicting options: hostname and the network mode")
+		}
+		if len(f.publish) > 0 && parsed.Kind == netdemo.ModeContainer {
+			return fmt.Errorf("conflicting options: port publishing and the container type network mode")
+		}
+		return nil
+	}
+	if len(f.alias) > 0 && mode == "bridge" {
+		return fmt.Errorf("network-scoped alias is supported only for containers in user defined networks")
+	}
+	if len(f.alias) > 0 || f.ip != "" {
+		o.Networks = map[string]minicontainer.EndpointSettings{mode: {Aliases: f.alias, IPAddress: f.ip}}
+	}
+	return nil
+}
+
+func (f *runFlags) mounts(o *minicontainer.Options) error {
+	here, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	h := &o.Host
+	h.VolumesFrom = f.volumesFrom
+	for _, text := range f.volume {
+		// A path that begins with a dot is meant from here; all else is the engine's to read.
+		if source, rest, found := strings.Cut(text, ":"); found && strings.HasPrefix(source, ".") {
+			text = filepath.Join(here, source) + ":" + rest
+		}
+		if !strings.Contains(text, ":") { // no source: an anonymous volume, as an image's VOLUME
+			if _, err := volumedemo.ParseVolume(text, here); err != nil {
+				return err
+			}
+			if o.Config.Volumes == nil {
+				o.Config.Volumes = map[string]struct{}{}
+			}
+			o.Config.Volumes[text] = struct{}{}
+			continue
+		}
+		h.Binds = append(h.Binds, text)
+	}
+	for _, text := range f.mount {
+		s, err := volumedemo.ParseMount(text, here)
+		if err != nil {
+			return err
+		}
+		h.Mounts = append(h.Mounts, s)
+	}
+	for _, text := range f.tmpfs {
+		if h.Tmpfs == nil {
+			h.Tmpfs = map[string]string{}
+		}
+		path, options, _ := strings.Cut(text, ":")
+		h.Tmpfs[path] = options
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+
+	"cutaway/unionfs/image"
+)
+
+// imageCommands are `cutaway image ...`, and those of them that Docker also has
+// without the word image. A cobra command has one parent, so each is made twice.
+func (p *program) imageCommands() []*cobra.Command {
+	ls := p.imageLs()
+	ls.Use, ls.Aliases = "images [OPTIONS] [REPOSITORY[:TAG]]", nil
+	rmi := p.imageRm()
+	rmi.Use, rmi.Aliases = "rmi [OPTIONS] IMAGE [IMAGE...]", nil
+	return []*cobra.Command{
+		p.dockerGroup("image", "Images: pull, list, look into, save, load, remove",
+			p.imagePull(), p.imagePush(), p.imageLs(), p.imageRm(), p.imageHistory(), p.imageInspect(),
+			p.imageSave(), p.imageLoad(), p.imageImport(), p.imageTag(), p.imagePrune()),
+		ls, rmi, p.imagePull(), p.imagePush(), p.imageHistory(), p.imageSave(), p.imageLoad(), p.imageImport(), p.imageTag(),
+	}
+}
+
+func (p *program) imageTag() *cobra.Command {
+	return p.dockerCommand(&cobra.Command{
+		Use:   "tag SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+		Short: "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+		Args:  exactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			ref, err := reference(args[1])
+			if err == nil && ref.Digest != "" {
+				err = errors.New("refusing to create a tag with a digest reference")
+			}
+			if err != nil {
+				return err
+			}
+			return p.withStore(func(s *image.Store) error {
+				img, err := findImage(s, args[0])
+				if err != nil {
+					return err
+				}
+				return s.Tag(ref, img.ImageID)
+			})
+		},
+	})
+}
+
+func (p *program) imageRm() *cobra.Command {
+	var force bool
+	cmd := p.dockerCommand(&cobra.Command{
+		Use:     "rm [OPTIONS] IMAGE [IMAGE...]",
+		Aliases: []string{"remove"},
+		Short:   "Remove one or more images",
+		Args:    atLeast(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return p.withStore(func(s *image.Store) error { return p.removeImages(s, args, force) })
+		},
+	})
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "force removal of the image")
+	return cmd
+}
+
+// removeImages goes on after a name that fails, as Docker does. With force, names
+// that are unknown are said but no failure.
+func (p *program) removeImages(s *image.Store, names []string, force bool) error {
+	var problems []string
+	failed := false
+	for _, name := range names {
+		list, err := s.Remove(name, force, usesOf(s))
+		for _, r := range list {
+			fmt.Fprintln(p.out, r)
+		}
+		if err = noSuchImage(name, err); err != nil {
+			problems = append(problems, "Error: "+err.Error())
+			failed = failed || !force || !errors.Is(err, fs.ErrNotExist)
+		}
+	}
+	if len(problems) > 0 {
+		fmt.Fprintln(p.err, strings.Join(problems, "\n"))
+	}
+	if failed {
+		return exitError{code: exitFailed}
+	}
+	return nil
+}
+
+// usesOf tells which containers stand on an image, by the layers that the store
+// keeps for containers.
+func usesOf(s *image.Store) func(digest.Digest) ([]image.Use, error) {
+	return func(id digest.Digest) ([]image.Use, error) {
+		img, err := s.Get(id)
+		if err != nil {
+			return nil, err
+		}
+		roots, err := s.Roots()
+		var uses []image.Use
+		for _, r := range roots {
+			if r.Parent == img.ChainID() {
+				uses = append(uses, image.Use{Container: r.Container})
+			}
+		}
+		return uses, err
+	}
+}

@@ -1,0 +1,128 @@
+package minicontainer
+
+import (
+	"time"
+
+	"cutaway/netdemo"
+	"cutaway/unionfs/image"
+)
+
+// Details are what inspect shows, in the shape and order that Docker has.
+type Details struct {
+	ID              string `json:"Id"`
+	Created         time.Time
+	Path            string
+	Args            []string
+	State           DetailedState
+	Image           string
+	ResolvConfPath  string
+	HostnamePath    string
+	HostsPath       string
+	LogPath         string
+	Name            string
+	RestartCount    int
+	Driver          string
+	Platform        string
+	HostConfig      HostConfig
+	GraphDriver     GraphDriver
+	SizeRw          *int64 `json:",omitempty"`
+	SizeRootFs      *int64 `json:",omitempty"`
+	Mounts          []MountPoint
+	Config          image.Config
+	NetworkSettings DetailedNetwork
+}
+
+// DetailedState is the state with its word in front.
+type DetailedState struct {
+	Status string
+	State
+}
+
+// GraphDriver is where the layers are.
+type GraphDriver struct {
+	Data map[string]string
+	Name string
+}
+
+// DetailedNetwork repeats the first network's settings at the top.
+type DetailedNetwork struct {
+	Ports       map[string][]PortBinding
+	EndpointID  string
+	Gateway     string
+	IPAddress   string
+	IPPrefixLen int
+	MacAddress  string
+	SandboxID   string
+	SandboxKey  string
+	Networks    map[string]*EndpointSettings
+}
+
+// Details gathers all that is known of a container; its sizes only when wanted,
+// for they have to be counted.
+func (e *Engine) Details(ref string, size bool) (*Details, error) {
+	c, err := e.Inspect(ref)
+	if err != nil {
+		return nil, err
+	}
+	d := &Details{
+		ID: c.ID, Created: c.Created, Path: c.Path, Args: c.Args, State: DetailedState{c.State.Status(), c.State},
+		Image: c.Image.String(), ResolvConfPath: c.ResolvConfPath, HostnamePath: c.HostnamePath, HostsPath: c.HostsPath,
+		LogPath: c.LogPath, Name: c.Name, RestartCount: c.RestartCount, Driver: c.Driver, Platform: "linux",
+		HostConfig: c.HostConfig, Mounts: c.MountPoints, Config: c.Config,
+	}
+	if d.Args == nil {
+		d.Args = []string{}
+	}
+	if d.Mounts == nil {
+		d.Mounts = []MountPoint{}
+	}
+	d.NetworkSettings = detailedNetwork(c)
+	if d.GraphDriver, err = e.graphDriver(c); err != nil || !size {
+		return d, err
+	}
+	written, whole, err := e.Sizes(c.ID)
+	d.SizeRw, d.SizeRootFs = &written, &whole
+	return d, err
+}
+
+func detailedNetwork(c *Container) DetailedNetwork {
+	n := DetailedNetwork{Ports: c.NetworkSettings.Ports, Networks: c.NetworkSettings.Networks}
+	if n.Ports == nil {
+		n.Ports = map[string][]PortBinding{}
+	}
+	// Docker's oldest fields are about the network "bridge" only.
+	if s := n.Networks["bridge"]; s != nil {
+		n.EndpointID, n.Gateway, n.IPAddress, n.IPPrefixLen, n.MacAddress = s.EndpointID, s.Gateway, s.IPAddress, s.IPPrefixLen, s.MacAddress
+	}
+	if mode, err := c.Mode(); err == nil && c.State.Pid > 0 && mode.Kind != netdemo.ModeContainer {
+		n.SandboxID, n.SandboxKey = c.ID, networkFile(c.State.Pid)
+	}
+	return n
+}
+
+func (e *Engine) graphDriver(c *Container) (GraphDriver, error) {
+	g := GraphDriver{Name: c.Driver}
+	root, err := e.Images.ContainerRoot(c.ID)
+	if err != nil {
+		return g, err
+	}
+	g.Data, err = e.driver.Metadata(root.MountID)
+	return g, err
+}
+
+// Sizes are the bytes that the container wrote, and those of all its files.
+func (e *Engine) Sizes(ref string) (written, whole int64, err error) {
+	c, err := e.Inspect(ref)
+	if err != nil {
+		return 0, 0, err
+	}
+	if written, err = e.Images.RootSize(c.ID); err != nil {
+		return 0, 0, err
+	}
+	img, err := e.Images.Get(c.Image)
+	if err != nil {
+		return written, written, nil // its image was removed by force
+	}
+	size, err := e.Images.Size(img)
+	return written, written + size, err
+}

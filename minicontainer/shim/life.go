@@ -1,0 +1,224 @@
+package shim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cutaway/minicontainer"
+	"cutaway/minicontainer/bundle"
+	"cutaway/minicontainer/jsonlog"
+	"cutaway/minicontainer/oci"
+	"cutaway/netdemo"
+	"cutaway/unionfs"
+)
+
+// life is one run of the container's program, from mount to unmount.
+type life struct {
+	*shim
+	c       *minicontainer.Container
+	root    *unionfs.Mount
+	runtime *oci.Container
+	ended   <-chan int
+	log     *jsonlog.Writer
+	splits  []*jsonlog.Splitter
+	sandbox *netdemo.Namespace
+	names   *netdemo.Resolver
+	began   time.Time
+	oom     *oomWatch
+}
+
+// start begins a life. The record is locked all the while: nobody removes,
+// renames or connects what is half there. On an error nothing of it is left.
+func (s *shim) start() error {
+	l := &life{shim: s, began: time.Now()}
+	_, err := s.engine.Change(s.id, func(c *minicontainer.Container) error {
+		l.c = c
+		for _, step := range []func() error{
+			l.claim,       // the record says that from here on there may be something
+			l.mountRoot,   // the image's layers and the container's own
+			l.writeFiles,  // hostname, resolv.conf; hosts when the address is known
+			l.writeBundle, // config.json
+			l.openLog,     // where the output goes
+			l.create,      // namespaces, cgroup, limits; the program does not run yet
+			l.connect,     // addresses, published ports, names
+			l.release,     // the program runs
+			l.record,      // the record says so
+		} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.life = l
+	return err
+}
+
+func (l *life) claim() error {
+	c := l.c
+	if c.State.RemovalInProgress || c.State.Dead {
+		return errors.New("container is marked for removal and cannot be started")
+	}
+	if c.State.Stale() && !c.State.Restarting {
+		if err := l.engine.Settle(c); err != nil {
+			return err
+		}
+	}
+	boot, err := minicontainer.BootID()
+	if err != nil {
+		return err
+	}
+	c.State.BootID, c.State.Error = boot, ""
+	return l.engine.Save(c)
+}
+
+func (l *life) mountRoot() (err error) {
+	if l.root, err = l.engine.Images.MountRoot(l.id); err != nil {
+		return fmt.Errorf("mount the root: %w", err)
+	}
+	l.c.State.Rootfs = l.root.Path
+	return nil
+}
+
+// bundleDir is where the runtime finds config.json: with what lives as long as
+// the processes.
+func (l *life) bundleDir() string { return l.engine.ShimSocketDir(l.id) }
+
+func (l *life) writeBundle() error {
+	facts, err := l.facts()
+	if err != nil {
+		return err
+	}
+	spec, err := bundle.Make(l.c, facts)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(l.bundleDir(), "config.json"), text, 0o600)
+}
+
+// create has the runtime make the container, with our pipes as its standard files.
+func (l *life) create() error {
+	ends, err := l.streams.open(l.c.Config.Tty, l.c.Config.OpenStdin)
+	if err != nil {
+		return err
+	}
+	defer ends.close()
+	l.streams.once = l.c.Config.StdinOnce
+	return l.children.while(func() error {
+		l.runtime, err = l.engine.Runtime.Create(l.id, oci.Options{Bundle: l.bundleDir(), Stdio: ends.stdio, Front: l.c.Config.Tty})
+		if err != nil {
+			return fmt.Errorf("OCI runtime create failed: %w", err)
+		}
+		l.ended = l.children.watch(l.runtime.Pid)
+		return l.streams.terminal(l.runtime.Terminal, l.c.Config.OpenStdin)
+	})
+}
+
+func (l *life) release() error {
+	l.oom = watchOOM(l.c, l.runtime)
+	if err := l.children.while(l.runtime.Start); err != nil {
+		return fmt.Errorf("OCI runtime start failed: %w", err)
+	}
+	return nil
+}
+
+func (l *life) record() error {
+	st := &l.c.State
+	st.Running, st.Restarting, st.Paused, st.Dead, st.OOMKilled = true, false, false, false, false
+	st.Pid, st.ExitCode, st.StartedAt = l.runtime.Pid, 0, time.Now().UTC()
+	l.c.HasBeenStartedBefore, l.c.HasBeenManuallyStopped = true, false
+	return nil // Change saves it
+}
+
+// wait waits for the program's end.
+func (l *life) wait() int { return <-l.ended }
+
+// takeDown undoes a life in reverse and writes down how it ended; with --rm the
+// container goes too. restarting says that another life follows.
+func (s *shim) takeDown(code int, restarting bool) error {
+	l := s.life
+	_, err := s.engine.Change(s.id, func(c *minicontainer.Container) error {
+		oom := l.oom.stop()
+		if err := l.dismantle(c); err != nil {
+			c.State.Error = err.Error()
+		}
+		if c.State.Running && !c.State.Restarting {
+			c.State.Ended(code)
+			c.State.OOMKilled = oom
+		}
+		c.NetworkSettings.Clear()
+		c.State.Running, c.State.Restarting = restarting, restarting
+		if restarting {
+			c.State.BootID, _ = minicontainer.BootID()
+			return nil
+		}
+		c.State.BootID = ""
+		return s.autoRemove(c)
+	})
+	if errors.Is(err, errRemoved) {
+		return nil
+	}
+	return err
+}
+
+// dismantle takes down what the life made. It may have got half way only, and a
+// restart that was called off has nothing left.
+func (l *life) dismantle(c *minicontainer.Container) error {
+	if l.names != nil {
+		l.names.Close()
+	}
+	if l.sandbox != nil {
+		l.sandbox.Close()
+	}
+	err := l.children.while(func() error { return l.engine.TakeDown(c) })
+	if l.root != nil {
+		err = errors.Join(err, l.root.Release())
+	}
+	l.streams.settle(2 * time.Second)
+	for _, split := range l.splits {
+		split.Flush()
+	}
+	if l.log != nil {
+		l.log.Close()
+	}
+	l.names, l.sandbox, l.log, l.splits = nil, nil, nil, nil
+	return err
+}
+
+// takeDownFailed is for a first life that never began: what went wrong stands in
+// the record, as Docker has it.
+func (s *shim) takeDownFailed(cause error, code int) {
+	l := s.life
+	s.engine.Change(s.id, func(c *minicontainer.Container) error {
+		l.dismantle(c)
+		c.State.Ended(code)
+		c.State.FinishedAt = time.Now().UTC()
+		c.State.Error = cause.Error()
+		c.NetworkSettings.Clear()
+		return s.autoRemove(c)
+	})
+}
+
+// autoRemove is --rm. A container that could not be removed stays, and says why.
+func (s *shim) autoRemove(c *minicontainer.Container) error {
+	if !c.HostConfig.AutoRemove {
+		return nil
+	}
+	err := s.engine.RemoveLocked(c, minicontainer.RemoveOptions{Volumes: true})
+	if err == nil {
+		return errRemoved
+	}
+	c.State.Error = err.Error()
+	return nil
+}
+
+// errRemoved keeps the record from being written again.
+var errRemoved = errors.New("removed")

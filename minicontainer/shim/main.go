@@ -1,0 +1,55 @@
+package shim
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"cutaway/minicontainer"
+	"cutaway/minicontainer/oci"
+)
+
+// lineFD is where the one who starts a shim leaves a line to it.
+const lineFD = 3
+
+// Main makes this process a shim, and does not return, if it was started as one.
+func Main() {
+	if os.Args[0] != minicontainer.ShimName || len(os.Args) != 6 {
+		return
+	}
+	unix.CloseOnExec(lineFD)
+	// What these signals want to end is the client. The container's end is ours.
+	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
+	line, err := minicontainer.LineFrom(os.NewFile(lineFD, "line"))
+	if err != nil {
+		os.Exit(2)
+	}
+	id := os.Args[1]
+	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5]})
+	if err != nil {
+		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
+		os.Exit(1)
+	}
+	lock, err := s.engine.ShimLock(id)
+	if err != nil {
+		line.Send(minicontainer.RunsAlready())
+		os.Exit(1)
+	}
+	s.run(line)
+	lock.Close()
+	os.Exit(0)
+}
+
+// begin opens what a shim needs.
+func begin(id string, settings minicontainer.Settings) (*shim, error) {
+	if err := oci.Adopt(); err != nil {
+		return nil, err
+	}
+	e, err := minicontainer.Open(settings)
+	if err != nil {
+		return nil, err
+	}
+	s := &shim{id: id, engine: e, calledOff: make(chan struct{}, 1), children: newChildren()}
+	return s, nil
+}

@@ -1,0 +1,115 @@
+package shim
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"cutaway/netdemo"
+)
+
+// connect puts the container, which exists and does not run, on its networks.
+// Its first instruction finds its address there.
+func (l *life) connect() error {
+	mode, err := l.c.Mode()
+	if err != nil {
+		return err
+	}
+	if mode.Kind == netdemo.ModeNone {
+		return l.loopback()
+	}
+	if len(l.c.NetworkSettings.Networks) == 0 {
+		return nil
+	}
+	if err := l.children.while(func() error { return l.engine.JoinNetworks(l.c, l.runtime.Pid) }); err != nil {
+		return err
+	}
+	if err := l.writeHosts(); err != nil {
+		return err
+	}
+	if l.named() {
+		return l.serveNames()
+	}
+	return nil
+}
+
+// loopback: even a container without a network can talk to itself.
+func (l *life) loopback() error {
+	ns, err := netdemo.OpenPid(l.runtime.Pid)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return netdemo.SetUp(ns, "lo")
+}
+
+// serveNames answers the container's DNS queries from here.
+func (l *life) serveNames() error {
+	nets, err := l.engine.Networks()
+	if err != nil {
+		return err
+	}
+	if l.sandbox, err = netdemo.OpenPid(l.runtime.Pid); err != nil {
+		return err
+	}
+	spec := netdemo.ResolverSpec{Links: map[string]string{}}
+	for _, link := range l.c.HostConfig.Links {
+		name, alias := splitLink(link)
+		spec.Links[alias] = name
+	}
+	if spec.Upstreams, err = l.upstreams(); err != nil {
+		return err
+	}
+	l.names, err = nets.StartResolver(&netdemo.Sandbox{ID: l.id, NS: l.sandbox}, spec)
+	return err
+}
+
+func (l *life) upstreams() ([]netip.AddrPort, error) {
+	if servers := l.c.HostConfig.DNS; len(servers) > 0 {
+		return netdemo.ParseUpstreams(strings.NewReader("nameserver " + strings.Join(servers, "\nnameserver ") + "\n"))
+	}
+	f, err := os.Open("/etc/resolv.conf")
+	if err != nil {
+		return nil, nil // the host has none: unknown names do not exist
+	}
+	defer f.Close()
+	return netdemo.ParseUpstreams(f)
+}
+
+// splitLink reads --link NAME[:ALIAS].
+func splitLink(link string) (name, alias string) {
+	name, alias, found := strings.Cut(strings.TrimPrefix(link, "/"), ":")
+	if !found {
+		alias = name
+	}
+	return name, alias
+}
+
+// linkedAddresses are the entries that --link makes in /etc/hosts on the network
+// "bridge", which has no names.
+func (l *life) linkedAddresses() (map[string]netip.Addr, error) {
+	if l.named() || len(l.c.HostConfig.Links) == 0 {
+		return nil, nil
+	}
+	all := map[string]netip.Addr{}
+	for _, link := range l.c.HostConfig.Links {
+		name, alias := splitLink(link)
+		other, err := l.engine.Inspect(name)
+		if err != nil {
+			return nil, fmt.Errorf("could not get container for %s: %w", name, err)
+		}
+		s := other.NetworkSettings.Networks["bridge"]
+		if !other.State.Running || s == nil {
+			return nil, fmt.Errorf("cannot link to a non running container: %s AS %s", other.Name, l.c.Name+"/"+alias)
+		}
+		addr, err := netip.ParseAddr(s.IPAddress)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range []string{alias, other.PlainName(), other.Config.Hostname} {
+			all[n] = addr
+		}
+	}
+	return all, nil
+}
