@@ -27,7 +27,7 @@ func thinLab() bench.Lab {
 }
 
 const (
-	poolBytes     = 512 << 20 // Docker took 100 GiB
+	thinPoolBytes = 512 << 20 // Docker took 100 GiB
 	poolMetadata  = 4 << 20   // and 2 GiB
 	poolBlockSize = 64 << 10
 	tenGiB        = 10 << 30
@@ -50,9 +50,9 @@ func poolStep() bench.Step {
 				dir := "$N/devicemapper/devicemapper"
 				lines := []string{"mkdir -p " + dir}
 				lines = append(lines, attachLines("metadata", dir+"/metadata", poolMetadata)...)
-				lines = append(lines, attachLines("data", dir+"/data", poolBytes)...)
+				lines = append(lines, attachLines("data", dir+"/data", thinPoolBytes)...)
 				lines = append(lines,
-					fmt.Sprintf(`echo "0 %d thin-pool $(cat metadata.loop) $(cat data.loop) 128 0" | dmsetup create --verifyudev --uuid %s $N-pool`, poolBytes/512, poolUUID("$N-pool")),
+					fmt.Sprintf(`echo "0 %d thin-pool $(cat metadata.loop) $(cat data.loop) 128 0" | dmsetup create --verifyudev --uuid %s $N-pool`, thinPoolBytes/512, poolUUID("$N-pool")),
 					"dmsetup status $N-pool")
 				return named(lines...)(b)
 			},
@@ -66,7 +66,7 @@ func poolStep() bench.Step {
 			evidence.Becomes("the table names metadata, data, and blocks of 128 sectors (64 KiB)", "line 1", evidence.Matches(`^0 1048576 thin-pool \d+:\d+ \d+:\d+ 128 0`)),
 			evidence.Becomes("the pool can be written to", "mode of the pool", evidence.Equals("rw")),
 			evidence.Becomes("none of its 8192 blocks is in use", "data blocks, used/all", evidence.Equals("0/8192")),
-			evidence.Becomes("the file for the data is half a gigabyte long", "data, length", evidence.Equals(fmt.Sprint(poolBytes))),
+			evidence.Becomes("the file for the data is half a gigabyte long", "data, length", evidence.Equals(fmt.Sprint(thinPoolBytes))),
 			evidence.Becomes("and takes almost nothing of its disk", "data, bytes on disk", evidence.Between(0, 256<<10)),
 		},
 	}
@@ -75,7 +75,7 @@ func poolStep() bench.Step {
 // startLabPool makes the two sparse files, attaches them, and starts the pool. It
 // stays at work without us: all later steps ask the kernel for it.
 func startLabPool(_ context.Context, b *bench.Bench) error {
-	store, err := dmthin.OpenLoopStore("/dev", dmthin.LoopSpec{Dir: b.Path(thinHome(b), "devicemapper"), Data: poolBytes, Metadata: poolMetadata})
+	store, err := dmthin.OpenLoopStore("/dev", dmthin.LoopSpec{Dir: b.Path(thinHome(b), "devicemapper"), Data: thinPoolBytes, Metadata: poolMetadata})
 	if err != nil {
 		return err
 	}

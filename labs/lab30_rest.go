@@ -42,9 +42,9 @@ func volumeSyntaxStep() bench.Step {
 	}
 	return bench.Step{
 		Name: "syntax", Inside: "long", Reproduces: []string{"vol-mount-syntax"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     askBothWays,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool, bench.Mkdir, bench.Cat}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool, bench.Mkdir, bench.Cat}},
 		Look: []bench.View{
 			{Title: "the mounts that came of it", Columns: []string{"--mount", "-v, --tmpfs"}, Read: readBothWays},
 			{Title: "answers to mistakes", Read: readBadMounts},
@@ -115,10 +115,10 @@ const bypassScript = "echo in the volume > /data/by-writer; echo in the layer > 
 func volumeBypassStep() bench.Step {
 	return bench.Step{
 		Name: "bypass", Inside: "copy", Reproduces: []string{"vol-bypass"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     commitWriter,
 		ByHand: bench.ByHand{
-			Lines: engineLines(append(append(runLines("writer", "-v data:/data box "+scriptLine(bypassScript)),
+			Lines: typed(append(append(runLines("writer", "-v data:/data box "+scriptLine(bypassScript)),
 				"until [ -e /proc/$(cat writer.pid)/root/by-writer ]; do sleep 0.01; done",
 				"cutaway diff writer > diff", "cutaway commit writer snapshot"),
 				runLines("copy", "snapshot sleep 1000")...)...),
@@ -168,7 +168,7 @@ func commitWriter(ctx context.Context, b *bench.Bench) error {
 
 func readBypass(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	facts := []evidence.Fact{
-		evidence.F("by-writer in the volume", "docker/volumes/data/_data/by-writer", fileText(volumeData(b, "data")+"/by-writer")),
+		evidence.F("by-writer in the volume", "root/volumes/data/_data/by-writer", fileText(volumeData(b, "data")+"/by-writer")),
 		evidence.F("diff lists /by-writer", "grep /by-writer diff", listed(b.Path("diff"), "A /by-writer")),
 		evidence.F("diff lists /data/by-writer", "grep /data/by-writer diff", listed(b.Path("diff"), "A /data/by-writer")),
 	}
@@ -208,7 +208,7 @@ func volumeRemoveStep() bench.Step {
 			return withEngine(b, func(e *minicontainer.Engine) error { return e.Volumes().Remove("data", e.VolumeUsers) })
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines("cutaway rm -f next long short writer fast", "cutaway volume rm data", "cutaway volume ls"),
+			Lines: typed("cutaway rm -f next long short writer fast", "cutaway volume rm data", "cutaway volume ls"),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{{Title: "the volume data on disk", Read: readDataVolume}},

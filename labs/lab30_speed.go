@@ -29,7 +29,7 @@ var speedPlaces = []string{"layer", "volume", "host"}
 func volumeSpeedStep() bench.Step {
 	lines := append(runLines("giant", "box "+scriptLine(bigScript)), "until [ -e /proc/$(cat giant.pid)/root/made ]; do sleep 0.01; done", "cutaway commit giant giant", "cutaway rm -f giant")
 	lines = append(lines, runLines("fast", "-v data:/data giant sleep 1000")...)
-	lines = append(lines, "cp /proc/$(cat fast.pid)/root/big docker/volumes/data/_data/big && cp docker/volumes/data/_data/big big")
+	lines = append(lines, "cp /proc/$(cat fast.pid)/root/big root/volumes/data/_data/big && cp root/volumes/data/_data/big big")
 	watch := stopwatch
 	for _, place := range speedPlaces {
 		watch += place + " " + speedPath("$(cat fast.pid)", place) + " "
@@ -37,10 +37,10 @@ func volumeSpeedStep() bench.Step {
 	lines = append(lines, watch+"> speed", "cat speed")
 	return bench.Step{
 		Name: "speed", Inside: "fast", Reproduces: []string{"vol-bypass"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     appendOneByte,
 		ByHand: bench.ByHand{
-			Lines: engineLines(lines...),
+			Lines: typed(lines...),
 			Tools: []bench.Tool{cutawayTool, bench.Cat, {Program: "cp", Package: "coreutils"}, perl},
 		},
 		Look: []bench.View{

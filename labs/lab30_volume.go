@@ -43,22 +43,22 @@ func volumeCreateStep() bench.Step {
 			})
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines("cutaway volume create --label of=the-lab data", "cutaway volume ls", "cutaway volume inspect data"),
+			Lines: typed("cutaway volume create --label of=the-lab data", "cutaway volume ls", "cutaway volume inspect data"),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{{Title: "the volume data on disk", Read: readDataVolume}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("there is one volume", "volumes", evidence.Equals("data")),
-			evidence.Becomes("the volume is a folder, and empty", "docker/volumes/data/_data", evidence.Equals("an empty folder")),
+			evidence.Becomes("the volume is a folder, and empty", "root/volumes/data/_data", evidence.Equals("an empty folder")),
 			evidence.Same("inspect names this folder as its Mountpoint", "Mountpoint by inspect", "path of the folder"),
-			evidence.Becomes("its label lies beside it", "docker/volumes/data/labels.json", evidence.Contains("the-lab")),
+			evidence.Becomes("its label lies beside it", "root/volumes/data/labels.json", evidence.Contains("the-lab")),
 		},
 	}
 }
 
 // readDataVolume looks at the folder, and at what inspect says of it.
 func readDataVolume(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
-	store := &volumedemo.Store{Dir: b.Path("docker", "volumes")}
+	store := &volumedemo.Store{Dir: b.Path("root", "volumes")}
 	mountpoint, path := evidence.Absent, evidence.Absent
 	if info, err := store.Inspect("data"); err == nil {
 		mountpoint = info.Mountpoint
@@ -67,9 +67,9 @@ func readDataVolume(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) 
 		path = volumeData(b, "data")
 	}
 	return []evidence.Fact{
-		evidence.F("volumes", "ls docker/volumes", namesIn(b.Path("docker", "volumes"))),
-		evidence.F("docker/volumes/data/_data", "ls -A", folderText(volumeData(b, "data"))),
-		evidence.F("docker/volumes/data/labels.json", "cat", fileText(b.Path("docker", "volumes", "data", "labels.json"))),
+		evidence.F("volumes", "ls root/volumes", namesIn(b.Path("root", "volumes"))),
+		evidence.F("root/volumes/data/_data", "ls -A", folderText(volumeData(b, "data"))),
+		evidence.F("root/volumes/data/labels.json", "cat", fileText(b.Path("root", "volumes", "data", "labels.json"))),
 		evidence.F("Mountpoint by inspect", "cutaway volume inspect data", mountpoint),
 		evidence.F("path of the folder", "stat(2)", path),
 	}, nil
@@ -98,7 +98,7 @@ var dbContainer = contained{name: "db", image: "box", volumes: []string{"data:/d
 func volumeUseStep() bench.Step {
 	return bench.Step{
 		Name: "use", Inside: "db", Reproduces: []string{"vol-managed"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do: func(ctx context.Context, b *bench.Bench) error {
 			if err := dbContainer.run(b); err != nil {
 				return err
@@ -106,12 +106,12 @@ func volumeUseStep() bench.Step {
 			return waitForFile(ctx, volumeData(b, "data")+"/note")
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines(append(runLines("db", "-v data:/data box "+scriptLine(noteScript)), waitForFileLine("docker/volumes/data/_data/note"))...),
+			Lines: typed(append(runLines("db", "-v data:/data box "+scriptLine(noteScript)), waitForFileLine("root/volumes/data/_data/note"))...),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{{Title: "the volume, from both sides", Read: readDataMount("db")}},
 		Expect: []evidence.Expectation{
-			evidence.Becomes("in the container's mount table, the source of /data is the volume's folder", "source of /data", evidence.Contains("/docker/volumes/data/_data of")),
+			evidence.Becomes("in the container's mount table, the source of /data is the volume's folder", "source of /data", evidence.Contains("/root/volumes/data/_data of")),
 			evidence.Same("both are one folder: same device, same inode", "/data in the container", "_data on the host"),
 			evidence.Becomes("what the container wrote lies in that folder", "note on the host", evidence.Equals(noteText)),
 		},
@@ -123,8 +123,8 @@ func readDataMount(name string) func(context.Context, *bench.Bench) ([]evidence.
 	return func(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 		data := volumeData(b, "data")
 		facts := []evidence.Fact{
-			evidence.F("_data on the host", "stat(2) docker/volumes/data/_data", identity(nsdemo.Stat(data))),
-			evidence.F("note on the host", "docker/volumes/data/_data/note", fileText(data+"/note")),
+			evidence.F("_data on the host", "stat(2) root/volumes/data/_data", identity(nsdemo.Stat(data))),
+			evidence.F("note on the host", "root/volumes/data/_data/note", fileText(data+"/note")),
 		}
 		pid, err := b.Pid(name)
 		if err != nil {
@@ -147,7 +147,7 @@ func volumeInUseStep() bench.Step {
 				return say(b, "refused", e.Volumes().Remove("data", e.VolumeUsers))
 			})
 		},
-		ByHand: bench.ByHand{Lines: engineLines("! cutaway volume rm data 2> refused", "cat refused"), Tools: []bench.Tool{cutawayTool, bench.Cat}},
+		ByHand: bench.ByHand{Lines: typed("! cutaway volume rm data 2> refused", "cat refused"), Tools: []bench.Tool{cutawayTool, bench.Cat}},
 		Look:   []bench.View{{Title: "the attempt to remove it", Read: readRefused}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("it was refused, because the volume is in use", "answer to volume rm", evidence.Contains("volume is in use")),
@@ -160,8 +160,8 @@ func volumeInUseStep() bench.Step {
 func readRefused(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	return []evidence.Fact{
 		evidence.F("answer to volume rm", "cat refused", fileText(b.Path("refused"))),
-		evidence.F("id of the container db", "readlink docker/names/db", containerID(b, "db")),
-		evidence.F("note on the host", "docker/volumes/data/_data/note", fileText(volumeData(b, "data")+"/note")),
+		evidence.F("id of the container db", "readlink root/names/db", containerID(b, "db")),
+		evidence.F("note on the host", "root/volumes/data/_data/note", fileText(volumeData(b, "data")+"/note")),
 	}, nil
 }
 
@@ -178,7 +178,7 @@ var nextContainer = contained{name: "next", image: "box", volumes: []string{"dat
 func volumePersistStep() bench.Step {
 	return bench.Step{
 		Name: "persist", Inside: "next", Reproduces: []string{"vol-persist"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			if err := removeContainer(b, "db", false); err != nil {
 				return err
@@ -186,7 +186,7 @@ func volumePersistStep() bench.Step {
 			return nextContainer.run(b)
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines(append([]string{"cutaway rm -f db"}, runLines("next", "-v data:/data box sleep 1000")...)...),
+			Lines: typed(append([]string{"cutaway rm -f db"}, runLines("next", "-v data:/data box sleep 1000")...)...),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{
@@ -202,7 +202,7 @@ func volumePersistStep() bench.Step {
 }
 
 func readFirstContainer(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
-	return []evidence.Fact{evidence.F("the container db", "ls docker/names", containerID(b, "db"))}, nil
+	return []evidence.Fact{evidence.F("the container db", "ls root/names", containerID(b, "db"))}, nil
 }
 
 // The image of the next step has a folder that belongs to an ordinary user.
@@ -211,10 +211,10 @@ const storeScript = "mkdir /store && echo a thing in the image > /store/seed && 
 func volumeAnonymousStep() bench.Step {
 	return bench.Step{
 		Name: "anonymous", Inside: "shop", Reproduces: []string{"vol-anonymous"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     useStore,
 		ByHand: bench.ByHand{
-			Lines: engineLines(append(append(
+			Lines: typed(append(append(
 				runLines("maker", "box "+scriptLine(storeScript)), "until [ -e /proc/$(cat maker.pid)/root/made ]; do sleep 0.01; done", "cutaway commit maker store"),
 				runLines("shop", "-v /store store sleep 1000")...)...),
 			Tools: []bench.Tool{cutawayTool},
@@ -291,7 +291,7 @@ var memContainer = contained{name: "mem", image: "box", tmpfs: map[string]string
 func volumeTmpfsStep() bench.Step {
 	return bench.Step{
 		Name: "tmpfs", Inside: "mem", Reproduces: []string{"vol-tmpfs"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do: func(ctx context.Context, b *bench.Bench) error {
 			if err := memContainer.run(b); err != nil {
 				return err
@@ -303,7 +303,7 @@ func volumeTmpfsStep() bench.Step {
 			return waitForFile(ctx, inBox(pid, "/first"))
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines(append(runLines("mem", "--tmpfs /scratch:size=64k box "+scriptLine(memScript)),
+			Lines: typed(append(runLines("mem", "--tmpfs /scratch:size=64k box "+scriptLine(memScript)),
 				"until [ -e /proc/$(cat mem.pid)/root/first ]; do sleep 0.01; done")...),
 			Tools: []bench.Tool{cutawayTool},
 		},
@@ -341,7 +341,7 @@ func firstLine(text string) string {
 func volumeMemoryStep() bench.Step {
 	return bench.Step{
 		Name: "gone", Inside: "mem", Reproduces: []string{"vol-tmpfs"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return withEngine(b, func(e *minicontainer.Engine) error {
 				now := 0
@@ -351,7 +351,7 @@ func volumeMemoryStep() bench.Step {
 				return startNamed(b, e, "mem")
 			})
 		},
-		ByHand: bench.ByHand{Lines: engineLines("cutaway stop -t 0 mem", "cutaway start mem", pidLine("mem")), Tools: []bench.Tool{cutawayTool}},
+		ByHand: bench.ByHand{Lines: typed("cutaway stop -t 0 mem", "cutaway start mem", pidLine("mem")), Tools: []bench.Tool{cutawayTool}},
 		Look:   []bench.View{{Title: "after stop and start", Read: readScratch}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the note in memory is gone: it was a new tmpfs", "/scratch/note", evidence.Gone()),

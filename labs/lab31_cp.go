@@ -22,10 +22,10 @@ func sharingCopyStep() bench.Step {
 		"cutaway cp paper desk:/inbox/", "cutaway cp -a paper desk:/inbox/archived", "cutaway cp paper desk:/shared/")
 	return bench.Step{
 		Name: "copy-in", Inside: "desk", Reproduces: []string{"vol-cp"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     copyIn,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool, {Program: "chown", Package: "coreutils"}, {Program: "chmod", Package: "coreutils"}}},
-		Look:   []bench.View{{Title: "one file and its copies", Read: readCopies}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool, {Program: "chown", Package: "coreutils"}, {Program: "chmod", Package: "coreutils"}}},
+		Look:   []bench.View{{Title: "one file and its copies", Read: readCopied}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the content arrived", "/inbox/paper", evidence.Equals("from the host")),
 			evidence.Becomes("the mode is kept, the owner is the container's root", "owner and mode of /inbox/paper", evidence.Equals("0:0 0640")),
@@ -69,10 +69,10 @@ func archiveOf(b *bench.Bench, name string, owner int) io.Reader {
 	return &archive
 }
 
-func readCopies(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+func readCopied(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	facts := []evidence.Fact{
 		evidence.F("owner and mode of paper on the host", "stat(2) paper", ownerAndMode(b.Path("paper"))),
-		evidence.F("paper in the volume shared", "docker/volumes/shared/_data/paper", fileText(volumeData(b, "shared")+"/paper")),
+		evidence.F("paper in the volume shared", "root/volumes/shared/_data/paper", fileText(volumeData(b, "shared")+"/paper")),
 	}
 	pid, err := b.Pid("desk")
 	if err != nil {
@@ -91,7 +91,7 @@ func sharingBackStep() bench.Step {
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return withEngine(b, func(e *minicontainer.Engine) error { return copyOut(b, e, "desk", "/reply") })
 		},
-		ByHand: bench.ByHand{Lines: engineLines("cutaway cp desk:/reply ."), Tools: []bench.Tool{cutawayTool}},
+		ByHand: bench.ByHand{Lines: typed("cutaway cp desk:/reply ."), Tools: []bench.Tool{cutawayTool}},
 		Look:   []bench.View{{Title: "a file of the container, copied to the host", Read: readReply}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the content arrived", "reply on the host", evidence.Equals("from the container")),

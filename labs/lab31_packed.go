@@ -24,9 +24,9 @@ func sharingPackedStep() bench.Step {
 	lines = append(lines, runLines("front", "--volumes-from pages web")...)
 	return bench.Step{
 		Name: "packed", Inside: "front", Reproduces: []string{"vol-packed"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     servePacked,
-		ByHand: bench.ByHand{Lines: engineLines(append(lines, waitForWebLines("front")...)...), Tools: []bench.Tool{cutawayTool, socatTool}},
+		ByHand: bench.ByHand{Lines: typed(append(lines, waitForWebLines("front")...)...), Tools: []bench.Tool{cutawayTool, socatTool}},
 		Look:   []bench.View{{Title: "the web server front", Read: readFront}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("it serves the page that was packed in the other image", "page of front", evidence.Equals(packedPage)),
@@ -94,7 +94,7 @@ func sharingLogStep() bench.Step {
 	lines = append(lines, "until cutaway logs consumer | grep -q shipped; do sleep 0.02; done", "cutaway logs consumer")
 	return bench.Step{
 		Name: "log", Inside: "consumer", Reproduces: []string{"vol-log"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do: func(ctx context.Context, b *bench.Bench) error {
 			err := runAll(
 				contained{name: "consumer", image: "box", volumes: []string{"logs:/logs:ro"}, command: script(consumerScript)},
@@ -105,7 +105,7 @@ func sharingLogStep() bench.Step {
 			}
 			return waitFor(ctx, "the consumer has printed the line", func() bool { return logOf(ctx, b, "consumer") != evidence.Absent })
 		},
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool, bench.Grep}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool, bench.Grep}},
 		Look:   []bench.View{{Title: "a line on its way", Read: readLog}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the producer's line lies in the volume", "app.log in the volume", evidence.Equals(logLine)),
@@ -129,7 +129,7 @@ func logOf(ctx context.Context, b *bench.Bench, name string) string {
 
 func readLog(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	facts := []evidence.Fact{
-		evidence.F("app.log in the volume", "docker/volumes/logs/_data/app.log", fileText(volumeData(b, "logs")+"/app.log")),
+		evidence.F("app.log in the volume", "root/volumes/logs/_data/app.log", fileText(volumeData(b, "logs")+"/app.log")),
 	}
 	pid, err := b.Pid("consumer")
 	if err != nil {

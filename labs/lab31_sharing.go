@@ -41,9 +41,9 @@ func sharingThreeStep() bench.Step {
 	lines = append(lines, waitForWebLines(webNames...)...)
 	return bench.Step{
 		Name: "three", Inside: "web1", Reproduces: []string{"vol-share-three"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     runThreeWebs,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool, bench.Mkdir, socatTool}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool, bench.Mkdir, socatTool}},
 		Look: []bench.View{
 			{Title: "the page, fetched over HTTP", Columns: webNames, Read: readThreeWebs},
 		},
@@ -174,12 +174,12 @@ func sharingFromStep() bench.Step {
 	lines = append(lines, runLines("user1", "--volumes-from keeper box "+scriptLine(letterScript))...)
 	lines = append(lines, runLines("user2", "--volumes-from keeper box sleep 1000")...)
 	lines = append(lines, runLines("reader", "--volumes-from keeper:ro box sleep 1000")...)
-	lines = append(lines, waitForFileLine("docker/volumes/shared/_data/letter"))
+	lines = append(lines, waitForFileLine("root/volumes/shared/_data/letter"))
 	return bench.Step{
 		Name: "from", Inside: "user2", Reproduces: []string{"vol-from"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     shareByKeeper,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool}},
 		Look: []bench.View{
 			{Title: "the container keeper", Read: readKeeper},
 			{Title: "the mounts of those who use its volumes", Columns: userNames, Read: readBorrowers},
@@ -235,7 +235,7 @@ func readKeeper(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 		return nil, err
 	}
 	return []evidence.Fact{
-		evidence.F("id of the container keeper", "readlink docker/names/keeper", id),
+		evidence.F("id of the container keeper", "readlink root/names/keeper", id),
 		evidence.F("processes of keeper", "cutaway inspect keeper", processes),
 	}, nil
 }

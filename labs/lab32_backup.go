@@ -37,13 +37,13 @@ const (
 
 func backupStep() bench.Step {
 	lines := append(runLines("db", "-v books:/db box "+scriptLine(ledgerScript)), "until [ -e /proc/$(cat db.pid)/root/made ]; do sleep 0.01; done",
-		"cutaway run --rm -e CUTAWAY_RUN -v books:/data:ro -v .:/backup box tar -cf /backup/books.tar -C /data .",
-		"find docker/volumes/books/_data -type f | sort | xargs cat | sha256sum | cut -d ' ' -f 1 > sum")
+		"cutaway run --rm -v books:/data:ro -v .:/backup box tar -cf /backup/books.tar -C /data .",
+		"find root/volumes/books/_data -type f | sort | xargs cat | sha256sum | cut -d ' ' -f 1 > sum")
 	return bench.Step{
 		Name: "backup", Inside: "db", Reproduces: []string{"vol-backup"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     backUp,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool, {Program: "sha256sum", Package: "coreutils"}, {Program: "xargs", Package: "findutils"}}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool, {Program: "sha256sum", Package: "coreutils"}, {Program: "xargs", Package: "findutils"}}},
 		Look:   []bench.View{{Title: "the volume and its backup", Read: readBackup}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the archive holds all files of the volume", "files in books.tar", evidence.Equals("books/ledger count")),
@@ -94,17 +94,17 @@ func checksum(dir string) string {
 
 func readBackup(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	return []evidence.Fact{
-		evidence.F("files in books.tar", "tar -tf books.tar", filesIn(b.Path("books.tar"))),
+		evidence.F("files in books.tar", "tar -tf books.tar", packedFiles(b.Path("books.tar"))),
 		evidence.F("checksum at the backup", "cat sum", fileText(b.Path("sum"))),
-		evidence.F("checksum of the volume", "cat FILES | sha256sum, docker/volumes/books/_data", checksum(volumeData(b, "books"))),
-		evidence.F("ledger in the volume", "docker/volumes/books/_data/books/ledger", fileText(volumeData(b, "books")+"/books/ledger")),
+		evidence.F("checksum of the volume", "cat FILES | sha256sum, root/volumes/books/_data", checksum(volumeData(b, "books"))),
+		evidence.F("ledger in the volume", "root/volumes/books/_data/books/ledger", fileText(volumeData(b, "books")+"/books/ledger")),
 		evidence.F("owner and mode of the ledger", "stat(2)", ownerAndMode(volumeData(b, "books")+"/books/ledger")),
 		evidence.F("the container db", "/proc/PID", running(b, "db")),
 	}, nil
 }
 
-// filesIn lists the plain files of an archive.
-func filesIn(path string) string {
+// packedFiles lists the plain files of an archive.
+func packedFiles(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return evidence.Absent
@@ -135,7 +135,7 @@ func damageStep() bench.Step {
 			return errors.Join(os.WriteFile(data+"/books/ledger", []byte("scribbled over\n"), 0o600), os.Remove(data+"/count"))
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines("cutaway exec db sh -c 'echo scribbled over > /db/books/ledger; rm /db/count'"),
+			Lines: typed("cutaway exec db sh -c 'echo scribbled over > /db/books/ledger; rm /db/count'"),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{{Title: "the volume and its backup", Read: readBackup}},
@@ -166,7 +166,7 @@ func sameAgain(claim, fact, other string) evidence.Expectation {
 func restoreStep() bench.Step {
 	return bench.Step{
 		Name: "restore", Inside: "db", Reproduces: []string{"vol-backup"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			archive, err := os.Open(b.Path("books.tar"))
 			if err != nil {
@@ -176,7 +176,7 @@ func restoreStep() bench.Step {
 			return withEngine(b, func(e *minicontainer.Engine) error { return e.Volumes().Restore("books", archive) })
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines("cutaway run --rm -e CUTAWAY_RUN -v books:/data -v .:/backup:ro box sh -c 'rm -rf /data/* && tar -xf /backup/books.tar -C /data'"),
+			Lines: typed("cutaway run --rm -v books:/data -v .:/backup:ro box sh -c 'rm -rf /data/* && tar -xf /backup/books.tar -C /data'"),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{
@@ -212,9 +212,9 @@ func oldVersionStep() bench.Step {
 	lines = append(lines, runLines("old", "-v books:/db app:1 sleep 1000")...)
 	return bench.Step{
 		Name: "old-version", Inside: "old", Reproduces: []string{"vol-migrate"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     runOldVersion,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool}},
 		Look:   []bench.View{{Title: "the old version of the program", Read: readVersion("old")}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the first version runs", "version of the program", evidence.Equals("version 1")),
@@ -247,7 +247,7 @@ func runOldVersion(ctx context.Context, b *bench.Bench) error {
 func migrateStep() bench.Step {
 	return bench.Step{
 		Name: "migrate", Inside: "new", Reproduces: []string{"vol-migrate"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			if err := removeContainer(b, "old", false); err != nil {
 				return err
@@ -255,7 +255,7 @@ func migrateStep() bench.Step {
 			return contained{name: "new", image: "app:2", volumes: []string{"books:/db"}, command: onlyWaits}.run(b)
 		},
 		ByHand: bench.ByHand{
-			Lines: engineLines(append([]string{"cutaway rm -f old"}, runLines("new", "-v books:/db app:2 sleep 1000")...)...),
+			Lines: typed(append([]string{"cutaway rm -f old"}, runLines("new", "-v books:/db app:2 sleep 1000")...)...),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{
@@ -293,7 +293,7 @@ func readMeanwhile(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 		old = "there"
 	}
 	return []evidence.Fact{
-		evidence.F("the container old", "ls docker/names", old),
-		evidence.F("checksum of the volume", "cat FILES | sha256sum, docker/volumes/books/_data", checksum(volumeData(b, "books"))),
+		evidence.F("the container old", "ls root/names", old),
+		evidence.F("checksum of the volume", "cat FILES | sha256sum, root/volumes/books/_data", checksum(volumeData(b, "books"))),
 	}, nil
 }

@@ -28,9 +28,9 @@ func orphanStep() bench.Step {
 	lines = append(lines, "cutaway rm -f plain", "cutaway rm -f -v tidy", "cutaway rm -f -v lender", "cutaway volume ls --filter dangling=true")
 	return bench.Step{
 		Name: "orphans", Inside: "borrower", Reproduces: []string{"vol-orphan"},
-		Intend: intendContainers,
+		Intend: intendEngine,
 		Do:     makeOrphans,
-		ByHand: bench.ByHand{Lines: engineLines(lines...), Tools: []bench.Tool{cutawayTool}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool}},
 		Look:   []bench.View{{Title: "volumes that are left", Read: readOrphans}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("after rm, the volume is left and nobody uses it: an orphan", "volume of plain", evidence.Equals("left, an orphan")),
@@ -81,7 +81,7 @@ func makeOrphans(ctx context.Context, b *bench.Bench) error {
 // readOrphans finds each volume by what is in it, and its users by the mount
 // tables of all processes of the containers.
 func readOrphans(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
-	entries, err := os.ReadDir(b.Path("docker", "volumes"))
+	entries, err := os.ReadDir(b.Path("root", "volumes"))
 	if err != nil {
 		return nil, err
 	}
@@ -100,11 +100,11 @@ func readOrphans(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 		}
 	}
 	facts := []evidence.Fact{
-		evidence.F("containers", "ls docker/names", namesIn(b.Path("docker", "names"))),
-		evidence.F("volume books", "ls docker/volumes, /proc/*/mountinfo", state["books"]),
+		evidence.F("containers", "ls root/names", namesIn(b.Path("root", "names"))),
+		evidence.F("volume books", "ls root/volumes, /proc/*/mountinfo", state["books"]),
 	}
 	for _, name := range orphanMakers {
-		facts = append(facts, evidence.F("volume of "+name, "ls docker/volumes, /proc/*/mountinfo", state[name]))
+		facts = append(facts, evidence.F("volume of "+name, "ls root/volumes, /proc/*/mountinfo", state[name]))
 	}
 	return facts, nil
 }
@@ -137,7 +137,7 @@ func pruneStep() bench.Step {
 				return os.WriteFile(b.Path("pruned"), []byte(text), 0o644)
 			})
 		},
-		ByHand: bench.ByHand{Lines: engineLines("cutaway volume create spare", "cutaway volume prune -f > pruned", "cat pruned"), Tools: []bench.Tool{cutawayTool, bench.Cat}},
+		ByHand: bench.ByHand{Lines: typed("cutaway volume create spare", "cutaway volume prune -f > pruned", "cat pruned"), Tools: []bench.Tool{cutawayTool, bench.Cat}},
 		Look: []bench.View{
 			{Title: "volumes that are left", Read: readOrphans},
 			{Title: "volumes with a name", Read: readNamedVolumes},
@@ -145,7 +145,7 @@ func pruneStep() bench.Step {
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the orphan is gone", "volume of plain", evidence.Gone()),
 			evidence.AlwaysIs("the volume that is in use is left", "volume of lender", evidence.Equals("left, in use")),
-			evidence.Becomes("a volume with a name is left, although nobody uses it", "docker/volumes/spare/_data", evidence.Equals("an empty folder")),
+			evidence.Becomes("a volume with a name is left, although nobody uses it", "root/volumes/spare/_data", evidence.Equals("an empty folder")),
 			evidence.Becomes("prune says what it removed", "lines that prune printed", evidence.Matches("^Deleted Volumes: [0-9a-f]{64}")),
 		},
 	}
@@ -157,7 +157,7 @@ func readNamedVolumes(_ context.Context, b *bench.Bench) ([]evidence.Fact, error
 		said = strings.Join(strings.Fields(said), " ")
 	}
 	return []evidence.Fact{
-		evidence.F("docker/volumes/spare/_data", "ls -A", folderText(volumeData(b, "spare"))),
+		evidence.F("root/volumes/spare/_data", "ls -A", folderText(volumeData(b, "spare"))),
 		evidence.F("lines that prune printed", "cat pruned", said),
 	}, nil
 }

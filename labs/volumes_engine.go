@@ -11,70 +11,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cutaway/cgroupdemo"
 	"cutaway/internal/evidence"
-	"cutaway/internal/journal"
 	"cutaway/labs/bench"
 	"cutaway/minicontainer"
 	"cutaway/minicontainer/builtin"
 	"cutaway/nsdemo"
 	"cutaway/volumedemo"
 )
-
-// What of the labs on volumes needs containers as Docker knows them, has an
-// engine of its own in the scratch folder:
-//
-//	docker/            images, layers, volumes, records, as /var/lib/docker
-//	run/engine/        what lives with the processes
-//	NAME.pid           a container's process, as the host knows it
-func engineSettings(b *bench.Bench) minicontainer.Settings {
-	return minicontainer.Settings{Root: b.Path("docker"), RunDir: b.Path("run", "engine"), CgroupParent: containersGroup(b)}
-}
-
-func containersGroup(b *bench.Bench) string { return "cutaway-" + b.RunID() + "-containers" }
-
-// intendContainers lists what containers make on the real machine: groups, from
-// the top of every hierarchy, and processes that outlive whoever started them.
-// The processes hold the groups, so they are undone first, that is listed last.
-func intendContainers(b *bench.Bench) ([]journal.Undo, error) {
-	hs, err := cgroupdemo.Read("/proc")
-	if err != nil {
-		return nil, err
-	}
-	undos, err := labGroup{name: "containers"}.intend(b) // what version 2 hands on
-	for _, h := range hs.List {
-		if dir, err := h.Dir("/" + containersGroup(b)); err == nil && !h.ReadOnly {
-			undos = append(undos, journal.Undo{Kind: journal.RemoveCgroup, Path: dir})
-		}
-	}
-	return append(undos, journal.Undo{Kind: journal.SweepMarked, Name: b.RunID()}), err
-}
-
-// withEngine opens the engine for one act.
-func withEngine(b *bench.Bench, do func(*minicontainer.Engine) error) error {
-	e, err := minicontainer.Open(engineSettings(b))
-	if err != nil {
-		return ordinaryUser(b, err)
-	}
-	return ordinaryUser(b, errors.Join(do(e), e.Close()))
-}
-
-// ordinaryUser tells what an ordinary user may not do from what went wrong: an image's
-// files belong to several users, and in a user namespace of one there is one.
-func ordinaryUser(b *bench.Bench, err error) error {
-	if err == nil || b.Where != "userns" {
-		return err
-	}
-	return &evidence.CannotTest{Reason: "an ordinary user cannot make such a container here: " + err.Error(), WayOut: "run it as root"}
-}
-
-// engineLines are shell lines that use the same engine: where it is stands in
-// the environment.
-func engineLines(lines ...string) func(*bench.Bench) []string {
-	return func(b *bench.Bench) []string {
-		return append([]string{"export CUTAWAY_ROOT=$LAB/docker CUTAWAY_RUN_DIR=$LAB/run CUTAWAY_CGROUPS=" + containersGroup(b)}, lines...)
-	}
-}
 
 // contained is a container of a lab, as one asks for it.
 type contained struct {
@@ -89,8 +32,6 @@ type contained struct {
 func (c contained) options(b *bench.Bench) (minicontainer.Options, error) {
 	o := minicontainer.Options{Name: c.name}
 	o.Config.Image, o.Config.Cmd = c.image, c.command
-	// The mark by which the run's processes are found, should all else fail.
-	o.Config.Env = []string{journal.TokenVariable + "=" + b.RunID()}
 	o.Host.Mounts, o.Host.Tmpfs, o.Host.VolumesFrom = c.mounts, c.tmpfs, c.from
 	for _, text := range c.volumes {
 		s, err := short(b, text)
@@ -150,11 +91,6 @@ func runAll(all ...contained) func(context.Context, *bench.Bench) error {
 	}
 }
 
-// runLines are run by hand; options are what stands between name and image.
-func runLines(name, options string) []string {
-	return []string{"cutaway run -d --name " + name + " -e CUTAWAY_RUN " + options, pidLine(name)}
-}
-
 func pidLine(name string) string {
 	return "cutaway inspect --format '{{.State.Pid}}' " + name + " > " + name + ".pid"
 }
@@ -176,7 +112,7 @@ func commitAs(b *bench.Bench, name, image string, changes ...string) error {
 
 // containerID reads the link that is a container's claim on its name.
 func containerID(b *bench.Bench, name string) string {
-	to, err := os.Readlink(b.Path("docker", "names", name))
+	to, err := os.Readlink(b.Path("root", "names", name))
 	if err != nil {
 		return evidence.Absent
 	}
@@ -184,7 +120,7 @@ func containerID(b *bench.Bench, name string) string {
 }
 
 func volumeData(b *bench.Bench, name string) string {
-	return b.Path("docker", "volumes", name, "_data")
+	return b.Path("root", "volumes", name, "_data")
 }
 
 // mountedVolume is the name of the volume that a container has at a path, by its
