@@ -2,8 +2,6 @@ package minicontainer
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -39,8 +37,8 @@ type Engine struct {
 	host *netdemo.Namespace
 }
 
-// Open opens a root and makes its folders if need be. The host's network is the
-// caller's own network namespace.
+// Open opens a root; folders for containers are made with the first of them. The
+// host's network is the caller's own network namespace.
 func Open(s Settings) (*Engine, error) {
 	if s.CgroupParent == "" {
 		s.CgroupParent = "cutaway"
@@ -51,11 +49,6 @@ func Open(s Settings) (*Engine, error) {
 		return nil, err
 	}
 	s.Root, s.RunDir = root, run
-	for _, dir := range []string{root + "/containers", root + "/names", root + "/networks", run + "/shim"} {
-		if err := os.MkdirAll(dir, 0o710); err != nil {
-			return nil, fmt.Errorf("open engine: %w", err)
-		}
-	}
 	opts, err := storage.ParseOptions(s.StorageOpts)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"cutaway/minicontainer"
 	"cutaway/netdemo"
 )
 
@@ -62,6 +63,26 @@ func (l *life) serveNames() error {
 		return err
 	}
 	l.names, err = nets.StartResolver(&netdemo.Sandbox{ID: l.id, NS: l.sandbox}, spec)
+	return err
+}
+
+// rename writes the container's files anew, as it is on one more network, and
+// begins to answer for names if that one is the first that has them.
+func (s *shim) rename() error {
+	_, err := s.engine.Change(s.id, func(c *minicontainer.Container) error {
+		l := s.life
+		if l == nil || !c.State.Running || c.State.Restarting {
+			return nil
+		}
+		l.c = c
+		if err := l.writeFiles(); err != nil {
+			return err
+		}
+		if l.names != nil || !l.named() {
+			return nil
+		}
+		return l.serveNames()
+	})
 	return err
 }
 
