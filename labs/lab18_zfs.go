@@ -23,11 +23,11 @@ import (
 // of pools on the real machine, and they nothing of it.
 
 const (
-	zfsDaemon = "zfs" // the daemon's name on the bench
-	zfsNotes  = "/var/lib/zfs"
-	zfsSocket = "/run/zfs"
-	zfsLock   = "/run/lock"
-	poolBytes = 256 << 20
+	zfsDaemon    = "zfs" // the daemon's name on the bench
+	zfsNotes     = "/var/lib/zfs"
+	zfsSocket    = "/run/zfs"
+	zfsLock      = "/run/lock"
+	zfsPoolBytes = 256 << 20
 )
 
 var (
@@ -48,7 +48,7 @@ func zfsPoolStep() bench.Step {
 				"mount -t tmpfs cutaway "+zfsNotes,
 				"setpriv --pdeathsig KILL zfs-fuse --no-daemon --no-kstat-mount & echo $! > zfs.pid",
 				"timeout 10 sh -c 'until zpool list; do sleep 0.05; done' 2> /dev/null",
-				fmt.Sprintf("truncate -s %d pool.img", poolBytes),
+				fmt.Sprintf("truncate -s %d pool.img", zfsPoolBytes),
 				"zpool create -m none cutaway $LAB/pool.img",
 				"zpool list",
 			),
@@ -79,7 +79,7 @@ func makePool(ctx context.Context, b *bench.Bench) error {
 	if err := os.WriteFile("pool.img", nil, 0o600); err != nil {
 		return err
 	}
-	if err := os.Truncate("pool.img", poolBytes); err != nil {
+	if err := os.Truncate("pool.img", zfsPoolBytes); err != nil {
 		return err
 	}
 	return runTool(ctx, zpool, "create", "-m", "none", "cutaway", b.Path("pool.img"))
@@ -150,12 +150,12 @@ func readPool(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 func zfsCloneStep() bench.Step {
 	return bench.Step{
 		Name: "clone", Extra: true, Needs: needs("fuse"), Reproduces: []string{"drv-zfs"},
-		Do: func(_ context.Context, b *bench.Bench) error {
+		Do: func(ctx context.Context, b *bench.Bench) error {
 			d, err := openZFS(b)
 			if err != nil {
 				return err
 			}
-			return add(d, layerBase, layerApp)
+			return errors.Join(add(d, layerBase, layerApp), settle(ctx, "clone"))
 		},
 		ByHand: bench.ByHand{
 			Lines: bench.Lines(
@@ -166,6 +166,7 @@ func zfsCloneStep() bench.Step {
 				"zfs destroy -d cutaway/base@app",
 				"head -c 64K /dev/urandom > zfs/graph/app/program",
 				"zfs unmount cutaway/app && zfs unmount cutaway/base",
+				"zfs set lab:settled=clone cutaway/app",
 				"zfs list -t all -o name,used,refer,origin",
 			),
 			Tools: zfsTools,
@@ -190,6 +191,7 @@ func zfsWriteStep() bench.Step {
 				"timeout 5 sh -c 'until zfs mount cutaway/app; do sleep 0.1; done'",
 				"dd if=/dev/urandom of=zfs/graph/app/big bs=1M count=1 seek=2 conv=notrunc",
 				"zfs unmount cutaway/app",
+				"zfs set lab:settled=write cutaway/app",
 				"zfs list -t all -o name,used,refer,origin",
 			),
 			Tools: zfsTools,
@@ -211,9 +213,14 @@ func openZFS(b *bench.Bench) (*zfs.Driver, error) {
 	return zfs.Open(b.Path("zfs"), "cutaway")
 }
 
-// writeOverInClone mounts the layer for the time of the write. The unmount writes
-// everything out: what is counted is counted only then.
-func writeOverInClone(_ context.Context, b *bench.Bench) error {
+// settle sets a property of no meaning. ZFS answers when that is on the disk, and
+// with it all that came before: what is used is counted only then.
+func settle(ctx context.Context, value string) error {
+	return runTool(ctx, zfsTool, "set", "lab:settled="+value, "cutaway/app")
+}
+
+// writeOverInClone mounts the layer for the time of the write.
+func writeOverInClone(ctx context.Context, b *bench.Bench) error {
 	d, err := openZFS(b)
 	if err != nil {
 		return err
@@ -222,7 +229,7 @@ func writeOverInClone(_ context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeOver(m.Path+"/big"), m.Release())
+	return errors.Join(writeOver(m.Path+"/big"), m.Release(), settle(ctx, "write"))
 }
 
 // readDatasets asks zfs(8), which is the only way to ask.

@@ -199,6 +199,7 @@ func listed(file, line string) string {
 func volumeRemoveStep() bench.Step {
 	return bench.Step{
 		Name: "remove", Reproduces: []string{"vol-managed"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			for _, name := range []string{"next", "long", "short", "writer", "fast"} {
 				if err := removeContainer(b, name, false); err != nil {

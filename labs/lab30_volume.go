@@ -142,6 +142,7 @@ func readDataMount(name string) func(context.Context, *bench.Bench) ([]evidence.
 func volumeInUseStep() bench.Step {
 	return bench.Step{
 		Name: "in-use", Reproduces: []string{"vol-inuse"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return withEngine(b, func(e *minicontainer.Engine) error {
 				return say(b, "refused", e.Volumes().Remove("data", e.VolumeUsers))

@@ -88,6 +88,7 @@ func readCopied(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 func sharingBackStep() bench.Step {
 	return bench.Step{
 		Name: "copy-out", Inside: "desk", Reproduces: []string{"vol-cp"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return withEngine(b, func(e *minicontainer.Engine) error { return copyOut(b, e, "desk", "/reply") })
 		},

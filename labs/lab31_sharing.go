@@ -151,6 +151,7 @@ func readThreeWebs(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 func sharingEditStep() bench.Step {
 	return bench.Step{
 		Name: "edit", Inside: "web1", Reproduces: []string{"vol-share-three"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return os.WriteFile(b.Path("site", "index.html"), []byte(secondEdition+"\n"), 0o644)
 		},

@@ -43,7 +43,7 @@ func backupStep() bench.Step {
 		Name: "backup", Inside: "db", Reproduces: []string{"vol-backup"},
 		Intend: intendEngine,
 		Do:     backUp,
-		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool, {Program: "sha256sum", Package: "coreutils"}, {Program: "xargs", Package: "findutils"}}},
+		ByHand: bench.ByHand{Lines: typed(lines...), Tools: []bench.Tool{cutawayTool, {Program: "sha256sum", Package: "coreutils"}, {Program: "find", Package: "findutils"}, {Program: "xargs", Package: "findutils"}}},
 		Look:   []bench.View{{Title: "the volume and its backup", Read: readBackup}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the archive holds all files of the volume", "files in books.tar", evidence.Equals("books/ledger count")),
@@ -130,6 +130,7 @@ func packedFiles(path string) string {
 func damageStep() bench.Step {
 	return bench.Step{
 		Name: "damage", Inside: "db", Reproduces: []string{"vol-backup"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			data := volumeData(b, "books")
 			return errors.Join(os.WriteFile(data+"/books/ledger", []byte("scribbled over\n"), 0o600), os.Remove(data+"/count"))

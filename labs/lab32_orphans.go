@@ -123,6 +123,7 @@ func isMountedByOne(b *bench.Bench, volume string) bool {
 func pruneStep() bench.Step {
 	return bench.Step{
 		Name: "prune", Inside: "borrower", Reproduces: []string{"vol-orphan"},
+		Intend: intendEngine,
 		Do: func(_ context.Context, b *bench.Bench) error {
 			return withEngine(b, func(e *minicontainer.Engine) error {
 				_, err := e.Volumes().Create(volumedemo.CreateOptions{Name: "spare"})

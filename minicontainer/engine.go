@@ -15,10 +15,11 @@ import (
 
 // Settings say where an engine keeps what.
 type Settings struct {
-	Root         string // such as /var/lib/cutaway: images, layers, records; survives a reboot
-	RunDir       string // such as /run/cutaway: what lives with the processes; best on a tmpfs
-	Driver       string // storage driver; "" chooses, see package storage
-	CgroupParent string // cgroup that containers' groups are made in, from the top; "" is "cutaway"
+	Root         string   // such as /var/lib/cutaway: images, layers, records; survives a reboot
+	RunDir       string   // such as /run/cutaway: what lives with the processes; best on a tmpfs
+	Driver       string   // storage driver; "" chooses, see package storage
+	StorageOpts  []string // options of the driver, see storage.ParseOptions
+	CgroupParent string   // cgroup that containers' groups are made in, from the top; "" is "cutaway"
 }
 
 // Engine does Docker's verbs on one root folder. It keeps nothing in memory
@@ -48,7 +49,11 @@ func Open(s Settings) (*Engine, error) {
 		return nil, err
 	}
 	s.Root, s.RunDir = root, run
-	images, err := storage.Open(storage.Options{Root: root, Driver: s.Driver})
+	opts, err := storage.ParseOptions(s.StorageOpts)
+	if err != nil {
+		return nil, err
+	}
+	images, err := storage.Open(storage.Options{Root: root, Driver: s.Driver, Drivers: opts})
 	if err != nil {
 		return nil, err
 	}

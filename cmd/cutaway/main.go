@@ -78,6 +78,7 @@ type program struct {
 	lang     string
 
 	root, storageDriver string // which images and containers
+	storageOpts         []string
 	host, cgroupParent  string // whose engine, and where its groups are
 }
 
