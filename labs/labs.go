@@ -43,6 +43,7 @@ func All() []bench.Lab {
 		initLab(),
 		runtimeLab(),
 		securityLab(),
+		containerLab(),
 	}
 }
 
