@@ -24,7 +24,7 @@ test: build tools ## run every test, those that need root included
 	scripts/test.sh
 
 test-guest: build tools ## what takes minutes in a virtual machine: device mapper, labs by hand
-	$(GO) test -count=1 -timeout 20m -p 1 -run Guest ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper
+	$(GO) test -count=1 -timeout 20m -p 1 -run Guest ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper ./unionfs/driver/overlay2
 
 stress: build tools ## kill -9 at many points, then clean: nothing may be left
 	CUTAWAY_STRESS=100 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway

@@ -121,7 +121,7 @@ func guest(t testing.TB) *vm.Machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root.Path, CacheDir: cache, ScratchMB: 256, Deadline: 2 * time.Minute})
+	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root, CacheDir: cache, ScratchMB: 256, Deadline: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,5 +69,9 @@ func (s *LoopStore) Grow(data uint64) error {
 	return s.data.Resize()
 }
 
+// Release lets go of both and leaves them attached, as Loop.Release does: the pool on
+// them stays at work when this process ends.
+func (s *LoopStore) Release() error { return errors.Join(s.data.Release(), s.metadata.Release()) }
+
 // Close detaches both. The files stay.
 func (s *LoopStore) Close() error { return errors.Join(s.data.Detach(), s.metadata.Detach()) }

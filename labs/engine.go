@@ -40,6 +40,11 @@ func withEngine(b *bench.Bench, do func(*minicontainer.Engine) error) error {
 	return errors.Join(do(e), e.Close())
 }
 
+// typed are shell lines that are the same wherever the lab runs.
+func typed(all ...string) func(*bench.Bench) []string {
+	return func(*bench.Bench) []string { return all }
+}
+
 // intendEngine lists what containers make on the real machine: the group of all
 // their groups, and processes that nobody here is the parent of. The processes
 // hold the groups, so they are undone first, that is listed last.

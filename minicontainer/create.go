@@ -30,7 +30,10 @@ func (e *Engine) Create(o Options) (*Container, error) {
 	}
 	// The folder first: a name is only ever claimed for a container whose folder
 	// exists, and its lock says that its maker is alive.
-	if err := os.Mkdir(e.containerDir(c.ID), 0o710); err != nil {
+	if err := os.MkdirAll(filepath.Join(e.root, "names"), 0o710); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(e.containerDir(c.ID), 0o710); err != nil {
 		return nil, err
 	}
 	lock, err := e.lock(c.ID)
@@ -141,6 +144,9 @@ func (e *Engine) Sweep() error {
 // sweepNames gives up the names of containers that are gone.
 func (e *Engine) sweepNames() error {
 	entries, err := os.ReadDir(filepath.Join(e.root, "names"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	for _, entry := range entries {
 		id, linkErr := os.Readlink(e.namePath(entry.Name()))
 		if linkErr != nil {

@@ -49,7 +49,11 @@ func (e *Engine) CreateNetwork(spec netdemo.NetworkSpec, labels map[string]strin
 		return nil, err
 	}
 	r := &NetworkRecord{ID: n.ID, Created: time.Now().UTC(), Labels: labels, Spec: n.Spec}
-	if err := writeJSON(e.networkFile(spec.Name), r); err != nil {
+	err = os.MkdirAll(filepath.Join(e.root, "networks"), 0o710)
+	if err == nil {
+		err = writeJSON(e.networkFile(spec.Name), r)
+	}
+	if err != nil {
 		return nil, errors.Join(err, n.Delete())
 	}
 	return r, nil

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"cutaway/internal/journal"
+	"cutaway/labs/lesson"
+	"cutaway/minicontainer/storage"
+	"cutaway/unionfs/image"
 )
 
 func (p *program) cleanCommand() *cobra.Command {
@@ -41,11 +45,42 @@ func (p *program) clean() error {
 			fmt.Fprintln(p.out, "  ", what)
 		}
 	}
-	if len(runs) == 0 {
+	found, failed := p.cleanStores(words)
+	if left += failed; len(runs) == 0 && found == 0 {
 		fmt.Fprintln(p.out, words.Say("nothing to clean"))
 	}
 	if left > 0 {
 		return exitError{code: exitResidue}
 	}
 	return nil
+}
+
+// cleanStores takes half-made layers away, not images: of those that had
+// something to clean or could not be looked through.
+func (p *program) cleanStores(words *lesson.Words) (found, failed int) {
+	opts, err := storage.ParseOptions(p.storageOpts)
+	if err != nil {
+		fmt.Fprintln(p.err, "cutaway:", err)
+		return 0, 1
+	}
+	for _, c := range storage.Clean(p.root, opts) {
+		switch {
+		case errors.Is(c.Err, image.ErrBusy):
+			found++
+			fmt.Fprintln(p.out, words.Sayf("images of driver {}: in use, left alone", c.Driver))
+		case c.Err != nil:
+			found++
+			if !errors.Is(c.Err, errors.ErrUnsupported) { // such as zfs, without the name of its dataset
+				failed++
+			}
+			fmt.Fprintln(p.out, words.Sayf("images of driver {}: could not put everything back: {}", c.Driver, c.Err))
+		case len(c.Removed) > 0:
+			found++
+			fmt.Fprintln(p.out, words.Sayf("images of driver {}: put back", c.Driver))
+		}
+		for _, what := range c.Removed {
+			fmt.Fprintln(p.out, "  ", what)
+		}
+	}
+	return found, failed
 }

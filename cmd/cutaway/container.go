@@ -52,7 +52,17 @@ func (p *program) engine() (api.Backend, error) {
 }
 
 func (p *program) settings() minicontainer.Settings {
-	return minicontainer.Settings{Root: p.root, RunDir: filepath.Join(p.runDir, "engine"), Driver: p.storageDriver, CgroupParent: p.cgroupParent}
+	return minicontainer.Settings{Root: p.root, RunDir: filepath.Join(p.runDir, "engine"), Driver: p.storageDriver, CgroupParent: p.cgroupParent, StorageOpts: p.storageOpts}
+}
+
+// withEngineHere opens the engine in this process, for what no daemon is asked.
+func (p *program) withEngineHere(do func(*minicontainer.Engine) error) (err error) {
+	e, err := minicontainer.Open(p.settings())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	return do(e)
 }
 
 // withEngine opens the engine for one command.
@@ -71,7 +81,11 @@ func (p *program) eachContainer(refs []string, do func(api.Backend, string) erro
 	return p.withEngine(func(e api.Backend) error {
 		var problems []string
 		for _, ref := range refs {
-			if err := do(e, ref); err != nil {
+			err := do(e, ref)
+			if errors.Is(err, errSaid) {
+				continue
+			}
+			if err != nil {
 				problems = append(problems, "Error: "+err.Error())
 				continue
 			}
@@ -84,6 +98,9 @@ func (p *program) eachContainer(refs []string, do func(api.Backend, string) erro
 		return exitError{code: exitFailed}
 	})
 }
+
+// errSaid is for what was said already and is not worth an exit code.
+var errSaid = errors.New("has been said")
 
 // simpleVerb is a command that does one thing to each container named.
 func (p *program) simpleVerb(use, short string, do func(api.Backend, string) error) *cobra.Command {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +22,7 @@ const exitDockerFlag = 125
 func (p *program) dockerCommand(cmd *cobra.Command) *cobra.Command {
 	cmd.DisableFlagsInUseLine = true // the uses say [OPTIONS] themselves
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		fmt.Fprintf(p.err, "%v\nSee '%s --help'.\n", err, cmd.CommandPath())
+		fmt.Fprintf(p.err, "%v\n\n%s", err, usageHint(cmd))
 		return exitError{code: exitDockerFlag}
 	})
 	if run := cmd.RunE; run != nil {
@@ -50,6 +52,9 @@ func (p *program) dockerError(err error) error {
 		return err
 	}
 	fmt.Fprintln(p.err, "Error:", err)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		fmt.Fprintln(p.err, "An ordinary user may not do that: use sudo, or be root of a user namespace: unshare -Urm cutaway ...")
+	}
 	return exitError{code: exitFailed}
 }
 
@@ -58,15 +63,19 @@ func (p *program) argsError(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	fmt.Fprintf(p.err, "%q %v.\nSee '%s --help'.\n\nUsage:  %s\n\n%s\n", cmd.CommandPath(), err, cmd.CommandPath(), cmd.UseLine(), cmd.Short)
+	fmt.Fprintf(p.err, "cutaway: '%s' %v\n\n%s", cmd.CommandPath(), err, usageHint(cmd))
 	return exitError{code: exitFailed}
+}
+
+func usageHint(cmd *cobra.Command) string {
+	return fmt.Sprintf("Usage:  %s\n\nRun '%s --help' for more information\n", cmd.UseLine(), cmd.CommandPath())
 }
 
 // exactArgs, atLeast, atMost and noArgs are cobra's checks in Docker's words.
 func exactArgs(n int) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return fmt.Errorf("requires exactly %d argument%s", n, plural(n))
+			return fmt.Errorf("requires %d argument%s", n, plural(n))
 		}
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 
 // guestLabs need what most kernels of test machines lack: the device mapper, and
 // quota by project.
-const guestLabs = "19"
+const guestLabs = "19-21"
 
 // What this machine's kernel cannot do is taken to a VM without being asked. Without
 // QEMU the reason names both.

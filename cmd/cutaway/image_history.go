@@ -62,7 +62,11 @@ func (p *program) showSteps(steps []image.Step, f historyFlags) error {
 	if f.quiet && format == "" {
 		format = "{{.ID}}"
 	}
-	return printListing(p.out, historyTable, format, rows)
+	table := historyTable
+	if !f.human {
+		table.standard = strings.Replace(table.standard, "CreatedSince", "CreatedAt", 1)
+	}
+	return printListing(p.out, table, format, rows)
 }
 
 func (f historyFlags) row(s image.Step, now time.Time) historyRow {

@@ -97,7 +97,7 @@ func TestBadImageInput(t *testing.T) {
 		{"images --format {{", "template parsing error", 1},
 		{"image ls a b", "requires at most 1 argument", 1},
 		{"rmi", "requires at least 1 argument", 1},
-		{"tag one", "requires exactly 2 arguments", 1},
+		{"tag one", "requires 2 arguments", 1},
 		{"images --nope", "unknown flag: --nope", 125},
 		{"--storage-driver floppy images", `storage driver "floppy": want one of`, 1},
 		{"--storage-driver zfs images", "zfs.fsname", 1},
@@ -158,7 +158,7 @@ func badArchives(t *testing.T, dir, good string) string {
 func TestFullDisk(t *testing.T) {
 	s := newStoreSession(t)
 	root := s.root()
-	script := `mount -t tmpfs -o size=1m cutaway-test ` + root + ` && "$0" images -q && "$0" tag box x; "$0" pull box; echo code $?; find ` + root + ` -type f`
+	script := `mkdir -p ` + root + ` && mount -t tmpfs -o size=1m cutaway-test ` + root + ` && "$0" images -q && "$0" tag box x; "$0" pull box; echo code $?; find ` + root + ` -type f`
 	cmd := exec.Command("sh", "-c", script, executable())
 	cmd.Env = append(os.Environ(), actAsProgram+"=1", "CUTAWAY_ROOT="+root, "CUTAWAY_RUN_DIR="+s.runDir)
 	attr := *s.attr
@@ -199,5 +199,49 @@ func TestInterruptedPull(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, stateOf(t, s.root())); diff != "" {
 		t.Errorf("the store changed (-before +after):\n%s", diff)
+	}
+}
+
+// TestCleanTakesHalfMadeImagesAway: what a pull that was killed left goes, what
+// was there before stays.
+func TestCleanTakesHalfMadeImagesAway(t *testing.T) {
+	s := newStoreSession(t)
+	s.ok("pull", "-q", "box")
+	before := stateOf(t, s.root())
+	host := registryHost(t)
+	s.ok("tag", "box", host+"/box")
+	s.ok("rmi", host+"/box")
+	for _, dir := range []string{"tmp/load-123/etc", "overlay2/abc-creating/diff", "image/overlay2/layerdb/tmp/write-set-1"} {
+		if err := os.MkdirAll(filepath.Join(s.root(), dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out := s.ok("clean"); !strings.Contains(out, "images of driver overlay2: put back") || !strings.Contains(out, "tmp/load-123") || !strings.Contains(out, "abc-creating") {
+		t.Errorf("clean = %q; want what it took away", out)
+	}
+	if diff := cmp.Diff(before, stateOf(t, s.root())); diff != "" {
+		t.Errorf("after clean (-before +after):\n%s", diff)
+	}
+	if out := s.ok("clean"); out != "nothing to clean" {
+		t.Errorf("clean again = %q", out)
+	}
+}
+
+// TestOrdinaryUsers: without root the error says the way out, and that way leads
+// to an image.
+func TestOrdinaryUsers(t *testing.T) {
+	s := newSession(t).asNobody()
+	r := s.run("pull", "box")
+	if r.code != 1 || !strings.Contains(r.stderr, "operation not permitted") || !strings.Contains(r.stderr, "unshare -Urm") {
+		t.Errorf("pull box as nobody = %d, %q; want what to do", r.code, r.stderr)
+	}
+	if _, err := exec.LookPath("unshare"); err != nil {
+		lacks(t, "unshare (package util-linux)")
+	}
+	cmd := s.command(t.Context(), "pull", "-q", "web")
+	cmd.Args = append([]string{"unshare", "-Urm"}, cmd.Args...)
+	cmd.Path = "/usr/bin/unshare"
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "docker.io/library/web:latest\n" {
+		t.Errorf("pull web as root of a user namespace = %q, %v", out, err)
 	}
 }

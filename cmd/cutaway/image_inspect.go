@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,6 +92,8 @@ func describeImage(s *image.Store, img *image.Image) (info imageInfo, err error)
 	if err != nil {
 		return info, err
 	}
+	// By the whole name: docker.io/library/web comes before docker.io/me/app.
+	slices.SortFunc(names, func(a, b image.Reference) int { return strings.Compare(a.String(), b.String()) })
 	for _, n := range names {
 		if n.Digest != "" {
 			info.RepoDigests = append(info.RepoDigests, n.Name())

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -24,7 +25,6 @@ func newStoreSession(t *testing.T) *session {
 	needRoot(t)
 	s := newSession(t)
 	s.attr.Unshareflags = unix.CLONE_NEWNS
-	s.env = append(s.env, "CUTAWAY_ROOT="+t.TempDir())
 	return s
 }
 
@@ -185,6 +185,15 @@ func TestArchives(t *testing.T) {
 	if got := s.ok("history", "--format", "{{.Comment}}", "tree:v1"); got != "mine" {
 		t.Errorf("import -m mine gave the comment %q", got)
 	}
+	web := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer web.Close()
+	if r := s.run("import", web.URL+"/nothing.tar"); r.code != 1 || !strings.Contains(r.stderr, "404") {
+		t.Errorf("import of a page that is not there = %d, %q; want 1 and why", r.code, r.stderr)
+	}
+	s.ok("import", web.URL+"/tree.tar", "tree:v2")
+	if got := s.ok("images", "--filter", "until=10h", "-q", "tree"); got != "" {
+		t.Errorf("images older than ten hours: %s; want none", got)
+	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".cutaway-save-*")); len(left) > 0 {
 		t.Errorf("save left %v", left)
 	}
@@ -196,14 +205,14 @@ func TestRemoveAndPrune(t *testing.T) {
 	s.ok("tag", "web", "other:1")
 	id := s.ok("images", "-q", "web")
 	r := s.run("rmi", id)
-	if want := "Error: conflict: unable to delete " + id + " (must be forced): image is referenced in multiple repositories\n"; r.code != 1 || r.stderr != want {
+	if want := "Error: conflict: unable to delete " + id + " (must be forced) - image is referenced in multiple repositories\n"; r.code != 1 || r.stderr != want {
 		t.Errorf("rmi by id = %d, %q; want 1, %q", r.code, r.stderr, want)
 	}
 	if got := s.ok("rmi", "other:1"); got != "Untagged: other:1" {
 		t.Errorf("rmi other:1 = %q", got)
 	}
 	r = s.run("rmi", "nope", "web")
-	if r.code != 1 || r.stderr != "Error: No such image: nope\n" || !strings.Contains(r.stdout, "Untagged: web:latest\nDeleted: sha256:") {
+	if r.code != 1 || r.stderr != "Error: No such image: nope:latest\n" || !strings.Contains(r.stdout, "Untagged: web:latest\nDeleted: sha256:") {
 		t.Errorf("rmi nope web = %d, %q, %q; want an error for nope, and web gone", r.code, r.stdout, r.stderr)
 	}
 	if r := s.run("rmi", "-f", "nope"); r.code != 0 {
@@ -222,15 +231,4 @@ func TestRemoveAndPrune(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Join(s.root(), "image/overlay2/layerdb/sha256")); len(left) > 0 {
 		t.Errorf("layers after prune -a: %v; want none", left)
 	}
-}
-
-// root is the session's state root.
-func (s *session) root() string {
-	for _, e := range s.env {
-		if root, ok := strings.CutPrefix(e, "CUTAWAY_ROOT="); ok {
-			return root
-		}
-	}
-	s.t.Fatal("the session has no state root")
-	return ""
 }

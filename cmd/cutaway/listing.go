@@ -40,7 +40,7 @@ func printListing[T any](w io.Writer, l listing, format string, rows []T) error 
 	if !table {
 		return executeRows(w, t, rows)
 	}
-	tab := tabwriter.NewWriter(w, 20, 1, 3, ' ', 0)
+	tab := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0) // Docker's widths
 	if err := t.Execute(tab, l.headings); err != nil {
 		return fmt.Errorf("template parsing error: %w", err)
 	}

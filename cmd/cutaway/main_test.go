@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cutaway/minicontainer/bundle"
 )
 
 // The test binary is cutaway itself when this variable is set, so the tests
@@ -29,7 +31,9 @@ func TestMain(m *testing.M) {
 
 // isHelper tells whether this process was started under another name by a
 // package that serves helpers.
-func isHelper() bool { return filepath.Base(os.Args[0]) != filepath.Base(executable()) }
+func isHelper() bool {
+	return os.Args[0] == bundle.InitPath || filepath.Base(os.Args[0]) != filepath.Base(executable())
+}
 
 func executable() string {
 	exe, err := os.Executable()
@@ -58,6 +62,9 @@ func newSession(t *testing.T) *session {
 	t.Helper()
 	return &session{t: t, runDir: filepath.Join(t.TempDir(), "cutaway"), attr: &syscall.SysProcAttr{}}
 }
+
+// root is the session's state root: images and containers.
+func (s *session) root() string { return filepath.Join(filepath.Dir(s.runDir), "root") }
 
 // asNobody makes the session that of an ordinary user.
 func (s *session) asNobody() *session {
@@ -88,7 +95,7 @@ func needRoot(t *testing.T) {
 
 func (s *session) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.program(), args...)
-	cmd.Env = append(os.Environ(), actAsProgram+"=1", "CUTAWAY_RUN_DIR="+s.runDir, "LC_ALL=C")
+	cmd.Env = append(os.Environ(), actAsProgram+"=1", "CUTAWAY_RUN_DIR="+s.runDir, "CUTAWAY_ROOT="+s.root(), "LC_ALL=C")
 	cmd.Env = append(cmd.Env, s.env...)
 	attr := *s.attr
 	cmd.SysProcAttr = &attr

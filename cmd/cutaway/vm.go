@@ -90,6 +90,9 @@ func newVMPrepare(o *vmOptions) *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(c.OutOrStdout(), "kernel     %s (%s)\ninitramfs  %s (%.1f MB)\n", k.Name, k.Release, fs.Path, float64(fs.Bytes)/(1<<20))
+			if fs.Disk != "" {
+				fmt.Fprintf(c.OutOrStdout(), "disk       %s (%.1f MB)\n", fs.Disk, float64(fs.DiskBytes)/(1<<20))
+			}
 			for _, name := range fs.MissingPrograms {
 				fmt.Fprintf(c.OutOrStdout(), "left out   program %s: not on this machine\n", name)
 			}
@@ -149,7 +152,7 @@ func (o *vmOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.accel, "accel", "auto", "what QEMU runs on: auto, kvm or tcg")
 	f.IntVar(&o.memory, "memory", 1024, "memory of the VM in MB")
 	f.IntVar(&o.cpus, "cpus", 2, "processors of the VM")
-	f.IntVar(&o.scratch, "scratch", 0, "size in MB of an empty disk /dev/vda in the VM")
+	f.IntVar(&o.scratch, "scratch", 1024, "size in MB of an empty disk /dev/vda in the VM; what is not written takes nothing")
 }
 
 // boot gets the kernel and its initramfs where they are not there yet, and
@@ -159,7 +162,7 @@ func (o vmOptions) boot(ctx context.Context, progress io.Writer) (*vm.Machine, v
 	if err != nil {
 		return nil, k, err
 	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs.Path, CacheDir: dir, Accel: o.accel,
+	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs, CacheDir: dir, Accel: o.accel,
 		MemoryMB: o.memory, CPUs: o.cpus, ScratchMB: o.scratch})
 	return m, k, err
 }

@@ -42,12 +42,20 @@ func Registered() (map[string]bool, error) {
 }
 
 // StateRoot is where images and containers are kept: /var/lib/cutaway for root,
-// a folder in the home for others.
+// a folder in the home for others, also for one who is root only in a user
+// namespace.
 func StateRoot() string {
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 && !inUserNamespace("/proc/self/uid_map") {
 		return "/var/lib/cutaway"
 	}
 	return HomeRoot()
+}
+
+// inUserNamespace reads the map of user ids, user_namespaces(7). In the first
+// namespace it is one line that maps everything to itself.
+func inUserNamespace(path string) bool {
+	text, err := os.ReadFile(path)
+	return err == nil && strings.Join(strings.Fields(string(text)), " ") != "0 0 4294967295"
 }
 
 // HomeRoot is the state root of an ordinary user, also for one who is root of a
@@ -62,7 +70,7 @@ func HomeRoot() string {
 // Info reads what `cutaway info` shows about the state root. It makes nothing:
 // where the root does not exist yet, the folder that it will be made in counts.
 func Info(ctx context.Context, root string) ([]evidence.Fact, error) {
-	below := existing(root)
+	below := Existing(root)
 	backing, err := backingOf(below)
 	if err != nil {
 		return nil, err
@@ -104,7 +112,9 @@ func seen(r probe.Result) string {
 	return fmt.Sprintf("probe %s", r.ID)
 }
 
-func existing(path string) string {
+// Existing is the path, or the nearest folder above it that is there: where a
+// state root that does not exist yet would be made.
+func Existing(path string) string {
 	for {
 		if _, err := os.Stat(path); err == nil || path == "/" {
 			return path

@@ -103,6 +103,23 @@ func TestLivePanicAtBoot(t *testing.T) {
 	}
 }
 
+// A disk that was cut short in the cache cannot be mounted: the guest says so.
+func TestLiveDamagedDisk(t *testing.T) {
+	cfg := smallGuest(t)
+	cfg.Initramfs.Disk = filepath.Join(t.TempDir(), "cut,short")
+	if err := os.WriteFile(cfg.Initramfs.Disk, make([]byte, 4096), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Boot(context.Background(), cfg)
+	if m != nil {
+		m.Close()
+	}
+	explained(t, err, ErrGone)
+	if !strings.Contains(fmt.Sprint(err), "/usr, erofs") {
+		t.Errorf("error %v; want the failed mount in it", err)
+	}
+}
+
 // One guest after another is lost while a command runs in it.
 func TestLiveLostGuest(t *testing.T) {
 	for _, c := range []struct {
@@ -189,7 +206,7 @@ func init() {
 		if err != nil {
 			return 1
 		}
-		p, err := startQEMU("qemu-system-x86_64", Config{Kernel: k, Initramfs: k.Config}.withDefaults(), "tcg")
+		p, err := startQEMU("qemu-system-x86_64", Config{Kernel: k, Initramfs: Initramfs{Path: k.Config}}.withDefaults(), "tcg")
 		if err != nil {
 			return 1
 		}
@@ -284,7 +301,7 @@ func bootAsNobody() int {
 	}
 	var m *Machine
 	if err == nil {
-		m, err = Boot(ctx, Config{Kernel: k, Initramfs: fs.Path})
+		m, err = Boot(ctx, Config{Kernel: k, Initramfs: fs})
 	}
 	var out bytes.Buffer
 	if err == nil {

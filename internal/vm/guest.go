@@ -35,14 +35,19 @@ func inGuest() bool {
 }
 
 // runInit makes a system out of a kernel and serves the agent until the host hangs
-// up. The order matters: the line to the host needs modules, these need /proc for
-// the release's folder, and programs need the rest only once the host asks for one.
+// up. The order matters: the line to the host and the disk with /usr need modules,
+// these need /proc for the release's folder, and the rest needs /usr.
 func runInit() error {
 	if err := mountBasics(); err != nil {
 		return err
 	}
 	if err := loadAtBoot(os.Getenv("cutaway_modules")); err != nil {
 		return err
+	}
+	if serial := os.Getenv(usrMark); serial != "" {
+		if err := mountUsr(serial, "/sys/block", "/dev"); err != nil {
+			return err
+		}
 	}
 	if err := setUpRest(); err != nil {
 		return err

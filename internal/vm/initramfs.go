@@ -2,17 +2,13 @@ package vm
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"sort"
-	"time"
+	"strings"
 )
 
-// InitramfsSpec says what goes into a guest's first and only file system.
+// InitramfsSpec says what goes into a guest's file systems.
 type InitramfsSpec struct {
 	Kernel   Kernel
 	Binary   string   // what becomes /init: this program; "" is os.Executable
@@ -20,79 +16,60 @@ type InitramfsSpec struct {
 	Modules  []string // kernel modules to take along; nil is DefaultModules
 }
 
-// Initramfs is a file that a kernel can boot into.
+// Initramfs is a file that a kernel can boot into, and the disk that goes with it.
 type Initramfs struct {
 	Path  string
 	Bytes int64
+	// Disk is an image of the guest's /usr, DiskBytes its size; "" when all is in the
+	// initramfs, since this kernel could not mount the image.
+	Disk      string
+	DiskBytes int64
 	// MissingPrograms and MissingModules were asked for but are not on this
 	// machine or not in this kernel.
 	MissingPrograms, MissingModules []string
 }
 
-// initramfsFormat is part of the cache key: raise it when the layout changes.
-const initramfsFormat = "cutaway initramfs 1"
+// initramfsFormat is part of the cache keys: raise it when the layout changes.
+const initramfsFormat = "cutaway initramfs 2"
 
-// BuildInitramfs makes the initramfs for a kernel, or finds it in the cache: it is
-// named by a hash over everything that goes in.
+// BuildInitramfs makes the initramfs for a kernel and the disk beside it, or finds
+// them in the cache: each is named by a hash over everything that goes in. The disk
+// does not hold this program, so a new build of it only makes a new initramfs.
 func BuildInitramfs(ctx context.Context, cacheDir string, spec InitramfsSpec) (Initramfs, error) {
 	what := "build the initramfs for kernel " + spec.Kernel.Release
 	plan, err := planInitramfs(spec, hostUserland())
 	if err != nil {
 		return Initramfs{}, explain(what, err)
 	}
-	dir := filepath.Join(cacheDir, "initramfs")
-	final := filepath.Join(dir, plan.key()+".cpio")
-	err = buildOnce(ctx, final, func(temp string) error {
-		if err := plan.write(temp); err != nil {
-			return err
+	fs := Initramfs{MissingPrograms: plan.missingPrograms, MissingModules: plan.missingModules}
+	if plan.onDisk { // first: where space is short, the larger one fails
+		fs.Disk = filepath.Join(cacheDir, "disks", keyOf(plan.usrIdentity)+".erofs")
+		if fs.DiskBytes, err = cached(ctx, fs.Disk, plan.writeDisk); err != nil {
+			return Initramfs{}, explain(what, err)
 		}
-		return dropOld(dir, keepInitramfs)
-	})
-	if err != nil {
+	}
+	fs.Path = filepath.Join(cacheDir, "initramfs", keyOf(plan.identity, plan.usrIdentity)+".cpio")
+	if fs.Bytes, err = cached(ctx, fs.Path, plan.write); err != nil {
 		return Initramfs{}, explain(what, err)
 	}
-	info, err := os.Stat(final)
-	if err != nil {
-		return Initramfs{}, explain(what, err)
-	}
-	return Initramfs{Path: final, Bytes: info.Size(), MissingPrograms: plan.missingPrograms, MissingModules: plan.missingModules}, nil
-}
-
-// keepInitramfs is how many older files stay: every build of cutaway makes a new one.
-const keepInitramfs = 3
-
-// dropOld removes all but the newest files of the cache folder.
-func dropOld(dir string, keep int) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*.cpio"))
-	if err != nil {
-		return err
-	}
-	stamp := func(f string) time.Time {
-		info, err := os.Stat(f)
-		if err != nil {
-			return time.Time{}
-		}
-		return info.ModTime()
-	}
-	sort.Slice(files, func(i, j int) bool { return stamp(files[i]).After(stamp(files[j])) })
-	for _, f := range files[min(keep, len(files)):] {
-		if err := os.Remove(f); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-	}
-	return nil
+	return fs, nil
 }
 
 // initramfsPlan is the list of what goes in, before anything is written.
 type initramfsPlan struct {
 	release, config string
 	binary          string
+	libraries       []string          // that the binary needs: none for the static cutaway
 	files           map[string]string // path in the guest -> file on the host
 	links           map[string]string // path in the guest -> target
-	modules         []module
+	eager           []string          // modules to load at once
+	modules         []module          // all of them
+	bootModules     []module          // the eager ones, with what they need
+	onDisk          bool              // whether /usr is on a disk
 	missingPrograms []string
 	missingModules  []string
-	identity        []string // what the cache key is made of
+	identity        []string // what the initramfs is made of, beside
+	usrIdentity     []string // what /usr is made of
 }
 
 func planInitramfs(spec InitramfsSpec, from userland) (*initramfsPlan, error) {
@@ -111,68 +88,51 @@ func planInitramfs(spec InitramfsSpec, from userland) (*initramfsPlan, error) {
 	if spec.Modules == nil {
 		spec.Modules = DefaultModules
 	}
+	var err error
+	if p.libraries, err = from.Libraries(p.binary); err != nil {
+		return nil, err
+	}
+	p.addFiles(p.libraries)
 	if err := p.addPrograms(spec.Programs, from); err != nil {
 		return nil, err
 	}
-	if err := p.addModules(spec.Kernel.Modules, spec.Modules); err != nil {
+	modules, err := openModules(spec.Kernel.Modules)
+	if err != nil {
+		return nil, err
+	}
+	p.onDisk = modules.Has(diskModules...) && p.allBelow("usr/")
+	if err := p.addModules(modules, spec.Kernel.Modules, spec.Modules); err != nil {
 		return nil, err
 	}
 	return p, p.identify(spec)
 }
 
-func (p *initramfsPlan) addModules(dir string, names []string) error {
-	tree, err := openModules(dir)
-	if err != nil {
+// allBelow tells whether every planned file and link is in that folder.
+func (p *initramfsPlan) allBelow(folder string) bool {
+	for _, list := range []map[string]string{p.files, p.links} {
+		for name := range list {
+			if !strings.HasPrefix(name, folder) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (p *initramfsPlan) addModules(have *moduleTree, dir string, names []string) (err error) {
+	p.eager = eagerModules
+	if p.onDisk {
+		p.eager = append(append([]string{}, diskModules...), eagerModules...)
+	}
+	if p.bootModules, _, err = have.Closure(p.eager); err != nil {
 		return err
 	}
-	p.modules, p.missingModules, err = tree.Closure(append(append([]string{}, eagerModules...), names...))
+	p.modules, p.missingModules, err = have.Closure(append(append([]string{}, p.eager...), names...))
 	if err != nil {
 		return err
 	}
 	if builtin := filepath.Join(dir, "modules.builtin"); dir != "" && exists(builtin) {
-		p.files["usr/lib/modules/"+p.release+"/modules.builtin"] = builtin
+		p.files[p.moduleDir()+"/modules.builtin"] = builtin
 	}
 	return nil
-}
-
-// identify collects what the result depends on. The binary counts by its content,
-// since a rebuild may keep size and second; the rest by size and time.
-func (p *initramfsPlan) identify(spec InitramfsSpec) error {
-	sum := sha256.New()
-	f, err := os.Open(p.binary)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := io.Copy(sum, f); err != nil {
-		return fmt.Errorf("read %s: %w", p.binary, err)
-	}
-	p.identity = append(p.identity, initramfsFormat, spec.Kernel.Name, spec.Kernel.Release, fmt.Sprintf("%x", sum.Sum(nil)))
-	for guest, host := range p.files {
-		p.identity = append(p.identity, guest+stampOf(host))
-	}
-	for guest, target := range p.links {
-		p.identity = append(p.identity, guest+" -> "+target)
-	}
-	for _, m := range p.modules {
-		p.identity = append(p.identity, m.File+stampOf(m.File))
-	}
-	sort.Strings(p.identity) // maps come in random order
-	return nil
-}
-
-func stampOf(file string) string {
-	info, err := os.Stat(file)
-	if err != nil {
-		return " " + err.Error()
-	}
-	return fmt.Sprintf(" %s %d %d", file, info.Size(), info.ModTime().UnixNano())
-}
-
-func (p *initramfsPlan) key() string {
-	sum := sha256.New()
-	for _, s := range p.identity {
-		fmt.Fprintln(sum, s)
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:12])
 }

@@ -9,7 +9,10 @@ var DefaultPrograms = []string{
 	"bash",                                                                                          // for people: it edits lines and completes names
 	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "taskset", "capsh", "ipcmk", "ipcs", "perl", // namespaces, limits, capabilities
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", // mounts and block devices
-	"mkfs.ext4", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
+	"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
+	"cp", "ls", "stat", "df", "du", "dd", "date", "ps", // where busybox lacks options that labs show
+	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", "blkid", // mounts and block devices
+	"mkfs.ext4", "mkfs.xfs", "xfs_quota", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
 	"cp", "ls", "stat", "df", "du", "dd", "ps", // where busybox lacks options that labs show
 	"ip", "bridge", "tc", "ss", "nft", "iptables", "iptables-save", "iptables-legacy", "conntrack", "tcpdump", "ping", "socat", "jq", "runc",
 }
@@ -35,6 +38,9 @@ var DefaultModules = []string{
 
 // eagerModules carry the agent's line to the host, so they are loaded before it.
 var eagerModules = []string{"virtio_pci", "virtio_console"}
+
+// diskModules mount the disk with the guest's /usr.
+var diskModules = []string{"virtio_pci", "virtio_blk", "erofs"}
 
 // plugins are files that a program opens by name at run time, so that they are in no
 // DT_NEEDED: iptables finds its matches and targets this way.

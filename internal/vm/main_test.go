@@ -88,7 +88,7 @@ func smallGuest(t testing.TB) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Kernel: k, Initramfs: fs.Path, CacheDir: dir, Accel: "tcg", CPUs: 1}
+	return Config{Kernel: k, Initramfs: fs, CacheDir: dir, Accel: "tcg", CPUs: 1}
 }
 
 // shared is the one guest of all tests that do not break theirs.
@@ -107,9 +107,9 @@ func sharedGuest(t testing.TB) *Machine {
 			shared.err = err
 			return
 		}
-		shared.machine, shared.err = Boot(context.Background(), Config{Kernel: k, Initramfs: fs.Path, CacheDir: dir, Accel: "tcg", ScratchMB: 64})
+		shared.machine, shared.err = Boot(context.Background(), Config{Kernel: k, Initramfs: fs, CacheDir: dir, Accel: "tcg", ScratchMB: 64})
 		if shared.err == nil {
-			t.Logf("initramfs %.1f MB, missing %v %v; boot %v, of that the kernel %v", float64(fs.Bytes)/(1<<20),
+			t.Logf("initramfs %.1f MB, disk %.1f MB, missing %v %v; boot %v, of that the kernel %v", float64(fs.Bytes)/(1<<20), float64(fs.DiskBytes)/(1<<20),
 				fs.MissingPrograms, fs.MissingModules, shared.machine.BootTime, shared.machine.KernelTime)
 		}
 	})

@@ -44,6 +44,16 @@ func openModules(dir string) (*moduleTree, error) {
 	return t, nil
 }
 
+// Has tells whether this kernel has all the named modules, as files or built in.
+func (t *moduleTree) Has(names ...string) bool {
+	for _, name := range names {
+		if t.files[name] == "" && !t.builtin[name] {
+			return false
+		}
+	}
+	return true
+}
+
 // Closure reads the named modules and all that they need, each after what it
 // depends on. Names that this kernel has neither as a file nor built in are
 // returned as missing.

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,8 +11,10 @@ import (
 	"time"
 )
 
-// guestBinary is where cutaway lies in the guest; /init is a link to it.
-const guestBinary = "usr/bin/cutaway"
+// guestBinary is where cutaway lies in the guest; /init, and names in PATH, are links
+// to it. It is not below /usr, where a disk is mounted: every run of cutaway shares
+// the pages of PID 1, and with TCG what QEMU has translated of them.
+const guestBinary = "cutaway"
 
 // accounts are the users that programs in the guest look for by name. tcpdump gives
 // up root for the user of its own name.
@@ -44,11 +47,6 @@ var mergedDirs = []string{"bin", "sbin", "lib", "lib64"}
 // addPrograms plans the programs with all that they load, and then every busybox
 // applet whose name is still free: a real program is taken before an applet.
 func (p *initramfsPlan) addPrograms(names []string, from userland) error {
-	if libs, err := from.Libraries(p.binary); err != nil {
-		return err
-	} else {
-		p.addFiles(libs) // none for the static cutaway
-	}
 	for _, name := range names {
 		file := from.Find(name)
 		if file == "" {
@@ -137,16 +135,49 @@ func (p *initramfsPlan) addApplet(applet string) {
 	}
 }
 
-// archive writes the whole file system.
+// tree is what a file system is written into: a cpio archive or an EROFS image.
+type tree interface {
+	Dir(name string, perm uint32) error
+	File(name string, perm uint32, data []byte) error
+	Symlink(name, target string) error
+	Has(name string) bool
+}
+
+// archive writes the initramfs. With a disk, what lies below /usr is on that.
 func (p *initramfsPlan) archive(w io.Writer) error {
 	c := newCpioWriter(w, time.Now())
-	steps := []func(*cpioWriter) error{p.writeSkeleton, p.writeFiles, p.writeModules, (*cpioWriter).Close}
-	for _, step := range steps {
+	usr := p.writeUsr
+	if p.onDisk {
+		usr = p.writeBoot
+	}
+	for _, step := range []func(*cpioWriter) error{p.writeSkeleton, p.writeBinary, func(c *cpioWriter) error { return usr(c) }, (*cpioWriter).Close} {
 		if err := step(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *initramfsPlan) writeBinary(c *cpioWriter) error {
+	return copyInto(c, guestBinary, p.binary, 0o755)
+}
+
+// writeBoot writes what PID 1 needs below /usr to mount the disk there.
+func (p *initramfsPlan) writeBoot(t tree) error {
+	for _, lib := range p.libraries {
+		if err := copyInto(t, guestPath(lib), lib, 0o755); err != nil {
+			return err
+		}
+	}
+	return p.writeModules(t, p.bootModules)
+}
+
+// writeUsr writes what lies below /usr: programs, libraries, modules.
+func (p *initramfsPlan) writeUsr(t tree) error {
+	if err := p.writeFiles(t); err != nil {
+		return err
+	}
+	return p.writeModules(t, p.modules)
 }
 
 // writeSkeleton makes the folders, links and files that hold the rest together.
@@ -172,60 +203,65 @@ func (p *initramfsPlan) writeSkeleton(c *cpioWriter) error {
 			return err
 		}
 	}
+	if err := c.File("etc/modules", 0o644, []byte(strings.Join(p.eager, "\n")+"\n")); err != nil {
+		return err
+	}
+	if err := errors.Join(c.Symlink("init", guestBinary),
+		c.Symlink("boot/config-"+p.release, "/"+p.moduleDir()+"/config")); err != nil {
+		return err
+	}
 	// Without it the kernel gives PID 1 no file descriptors 0, 1 and 2.
 	return c.CharDev("dev/console", 0o600, 5, 1)
 }
 
-// writeFiles copies cutaway and the host's programs. Links come last: a file of the
-// same name wins.
-func (p *initramfsPlan) writeFiles(c *cpioWriter) error {
-	if err := copyInto(c, guestBinary, p.binary, 0o755); err != nil {
-		return err
-	}
+// moduleDir is /lib/modules/<release>, without the links in it.
+func (p *initramfsPlan) moduleDir() string { return "usr/lib/modules/" + p.release }
+
+// writeFiles copies the host's programs. Links come last: a file of the same name wins.
+func (p *initramfsPlan) writeFiles(t tree) error {
 	for guest, host := range p.files {
-		if err := copyInto(c, guest, host, 0o755); err != nil {
+		if err := copyInto(t, guest, host, 0o755); err != nil {
 			return err
 		}
 	}
 	if p.config != "" {
-		if err := copyInto(c, "boot/config-"+p.release, p.config, 0o644); err != nil {
+		if err := copyInto(t, p.moduleDir()+"/config", p.config, 0o644); err != nil {
 			return err
 		}
 	}
-	p.links["init"] = "/" + guestBinary
+	p.links["usr/bin/cutaway"] = "/" + guestBinary
 	p.links["usr/sbin/modprobe"] = "/" + guestBinary
 	for guest, target := range p.links {
-		if c.Has(guest) {
+		if t.Has(guest) {
 			continue
 		}
-		if err := c.Symlink(guest, target); err != nil {
+		if err := t.Symlink(guest, target); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func copyInto(c *cpioWriter, guest, host string, perm uint32) error {
+func copyInto(t tree, guest, host string, perm uint32) error {
 	data, err := os.ReadFile(host)
 	if err != nil {
 		return err
 	}
-	return c.File(guest, perm, data)
+	return t.File(guest, perm, data)
 }
 
-// writeModules stores the .ko files side by side, with the tables for modprobe, and
-// in etc/modules (modules(5)) those to load at once.
-func (p *initramfsPlan) writeModules(c *cpioWriter) error {
-	root := "usr/lib/modules/" + p.release + "/"
-	for _, m := range p.modules {
-		if err := c.File(root+"kernel/"+m.Name+".ko", 0o644, m.data); err != nil {
+// writeModules stores .ko files side by side, with the tables for modprobe. Which of
+// them to load at once is in etc/modules (modules(5)).
+func (p *initramfsPlan) writeModules(t tree, modules []module) error {
+	for _, m := range modules {
+		if err := t.File(p.moduleDir()+"/kernel/"+m.Name+".ko", 0o644, m.data); err != nil {
 			return err
 		}
 	}
-	for name, text := range moduleFiles(p.modules, "kernel") {
-		if err := c.File(root+name, 0o644, []byte(text)); err != nil {
+	for name, text := range moduleFiles(modules, "kernel") {
+		if err := t.File(p.moduleDir()+"/"+name, 0o644, []byte(text)); err != nil {
 			return err
 		}
 	}
-	return c.File("etc/modules", 0o644, []byte(strings.Join(eagerModules, "\n")+"\n"))
+	return nil
 }

@@ -36,4 +36,7 @@ var (
 	Truncate = Tool{"truncate", "coreutils"}
 	Timeout  = Tool{"timeout", "coreutils"}
 	Dmsetup  = Tool{"dmsetup", "dmsetup"}
+	MkfsExt4 = Tool{"mkfs.ext4", "e2fsprogs"}
+	Blkid    = Tool{"blkid", "util-linux"}
+	Sed      = Tool{"sed", "sed"}
 )

@@ -3,16 +3,13 @@ package builtin_test
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"cutaway/internal/userland"
 	"cutaway/minicontainer/builtin"
 	"cutaway/minicontainer/storage"
-	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/image"
 )
@@ -132,42 +129,4 @@ func TestReplacedProgram(t *testing.T) {
 	if ids[0] == ids[1] {
 		t.Errorf("a changed busybox gave the same image %s", ids[0])
 	}
-}
-
-// TestProgramsRun runs both kinds of programs in a root made of the image.
-func TestProgramsRun(t *testing.T) {
-	for kind, from := range map[string]builtin.Sources{"busybox": builtin.Find(), "cutaway": {Self: "/proc/self/exe"}} {
-		t.Run(kind, func(t *testing.T) {
-			contract.Need(t, kind != "busybox" || from.BusyBox != "", "a static busybox (package busybox-static)")
-			s := open(t, "overlay2")
-			img := ensureFrom(t, s, "stress", from)
-			if got := img.Config.Labels["cutaway.programs"]; got != kind {
-				t.Errorf("label cutaway.programs = %q; want %q", got, kind)
-			}
-			root := mounted(t, s, img)
-			out, err := exec.Command("chroot", root, "/bin/stress", "--cpu", "0", "--fork", "0").CombinedOutput()
-			if want := "stress: nothing to do"; err == nil || !strings.HasPrefix(string(out), want) {
-				t.Errorf("stress = %q, %v; want %q", out, err, want)
-			}
-		})
-	}
-}
-
-func mounted(t *testing.T, s *image.Store, img *image.Image) string {
-	t.Helper()
-	layers, err := s.Chain(img)
-	if err != nil {
-		t.Fatal(err)
-	}
-	top := layers[len(layers)-1].CacheID
-	m, err := s.Driver.Mount(top, unionfs.MountOptions{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Release(); err != nil {
-			t.Error(err)
-		}
-	})
-	return m.Path
 }

@@ -11,14 +11,15 @@ import (
 	"cutaway/unionfs/image"
 )
 
-// baseTree is the lowest layer: the folders that programs expect, and /etc.
+// baseTree is the lowest layer: the folders that programs expect, and /etc. All of
+// it is root's: so it can also be unpacked by one who is root of a user namespace
+// with one user in it.
 func baseTree() ([]image.File, error) {
 	files := []image.File{
 		folder("bin", 0o755), folder("sbin", 0o755), folder("usr/bin", 0o755), folder("usr/sbin", 0o755), folder("usr/local/bin", 0o755),
 		folder("dev", 0o755), folder("proc", 0o555), folder("sys", 0o555), folder("run", 0o755), folder("mnt", 0o755), folder("srv", 0o755),
 		folder("root", 0o700), folder("tmp", 0o777|fs.ModeSticky), folder("var/log", 0o755), folder("var/tmp", 0o777|fs.ModeSticky),
 		{Name: "var/run", Mode: fs.ModeSymlink, Link: "/run"},
-		{Name: "home/user", Mode: fs.ModeDir | 0o755, Owner: [2]int{1000, 1000}},
 	}
 	etc, err := embedded("image/base")
 	return append(files, etc...), err

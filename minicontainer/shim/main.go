@@ -3,6 +3,7 @@ package shim
 import (
 	"os"
 	"os/signal"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -15,18 +16,20 @@ const lineFD = 3
 
 // Main makes this process a shim, and does not return, if it was started as one.
 func Main() {
-	if os.Args[0] != minicontainer.ShimName || len(os.Args) != 6 {
+	if os.Args[0] != minicontainer.ShimName || len(os.Args) != 7 {
 		return
 	}
 	unix.CloseOnExec(lineFD)
-	// What these signals want to end is the client. The container's end is ours.
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
+	// What these signals want to end is the client. The container's end is ours. They
+	// are caught, not ignored: what is ignored stays so across an exec, and the
+	// container's programs could not be reached by them.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
 	line, err := minicontainer.LineFrom(os.NewFile(lineFD, "line"))
 	if err != nil {
 		os.Exit(2)
 	}
 	id := os.Args[1]
-	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5]})
+	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5], StorageOpts: storageOpts(os.Args[6])})
 	if err != nil {
 		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
 		os.Exit(1)
@@ -39,6 +42,14 @@ func Main() {
 	s.run(line)
 	lock.Close()
 	os.Exit(0)
+}
+
+// storageOpts are options as one argument; none is the empty one.
+func storageOpts(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
 }
 
 // begin opens what a shim needs.

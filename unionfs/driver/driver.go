@@ -22,7 +22,7 @@ func Names() []string {
 
 // Options are what single drivers need from outside.
 type Options struct {
-	Mounter      aufs.Mounter         // aufs
+	Mounter      aufs.Mounter         // aufs; nil for package unionfs/aufs, see mounter.go
 	Pool         devicemapper.Pool    // devicemapper
 	DeviceMapper devicemapper.Options // devicemapper
 	Dataset      string               // zfs
@@ -45,7 +45,7 @@ func Open(root, name string, o Options) (unionfs.Driver, error) {
 		return orNil(zfs.Open(home, o.Dataset))
 	case "aufs":
 		if o.Mounter == nil {
-			return nil, missing(name, "nothing here mounts AUFS", "use cutaway's own with --aufs=user")
+			o.Mounter = aufsMounter{}
 		}
 		return orNil(aufs.Open(home, o.Mounter))
 	case "devicemapper":

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -30,7 +31,8 @@ type Builder struct {
 	config  Config
 	created time.Time
 	parent  digest.Digest
-	layers  []Layer // registered here; needed by nothing until the image is stored
+	layers  []Layer  // registered here; needed by nothing until the image is stored
+	busy    *os.File // while there are such layers, see busy.go
 	err     error
 }
 
@@ -64,6 +66,9 @@ func (b *Builder) Platform(architecture, os string) { b.img.Architecture, b.img.
 
 // Layer adds a layer from a tar, plain or gzip. createdBy is the history's text.
 func (b *Builder) Layer(createdBy string, layer io.Reader) {
+	if b.busy == nil && b.err == nil {
+		b.busy, b.err = b.store.bringIn()
+	}
 	if b.err != nil {
 		return
 	}
@@ -95,6 +100,9 @@ func (b *Builder) step(createdBy string, empty bool) {
 // After an error, also one of an earlier step, layers of the Builder that no
 // image has are taken away again: call it in any case.
 func (b *Builder) Commit() (*Image, error) {
+	if b.busy != nil {
+		defer b.busy.Close()
+	}
 	img, err := b.commit()
 	if err != nil {
 		return nil, errors.Join(err, b.store.dropLayers(b.layers))

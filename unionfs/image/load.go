@@ -29,6 +29,11 @@ func (s *Store) Load(r io.Reader) (loaded []Loaded, err error) {
 	if err != nil {
 		return nil, err
 	}
+	busy, err := s.bringIn()
+	if err != nil {
+		return nil, err
+	}
+	defer busy.Close()
 	dir, err := os.MkdirTemp(filepath.Join(s.root, "tmp"), "load-")
 	if err != nil {
 		return nil, err
@@ -168,6 +173,11 @@ func (s *Store) Assemble(raw []byte, sources []Source) (*Image, error) {
 	if err := s.checkPlatform(img); err != nil {
 		return nil, err
 	}
+	busy, err := s.bringIn()
+	if err != nil {
+		return nil, err
+	}
+	defer busy.Close()
 	var parent digest.Digest
 	var fresh []Layer
 	for i, diff := range img.RootFS.DiffIDs {

@@ -12,9 +12,16 @@ import (
 // between the steps of loading or removing an image. It returns what it removed.
 //
 // It is not part of Open: a layer that no image has yet may be one that another
-// process is bringing in right now. Call it where no load or pull can be
-// running, as `cutaway clean` and `system prune` do.
-func (s *Store) Prune() ([]Removal, error) {
+// process is bringing in right now. While one does, Prune fails with ErrBusy.
+func (s *Store) Prune() (list []Removal, err error) {
+	err = s.alone(func() error {
+		list, err = s.prune()
+		return err
+	})
+	return list, err
+}
+
+func (s *Store) prune() ([]Removal, error) {
 	layers, err := s.Layers()
 	if err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func (s *Store) removeName(img *Image, ref Reference, names []Reference, users [
 		return s.untag(ref)
 	}
 	if u, used := pick(users); used && !force {
-		return nil, conflict("unable to remove repository reference %q (must force): container %s is using its referenced image %s", ref.Name(), short(u.Container), short(img.ImageID.Encoded()))
+		return nil, conflict("unable to remove repository reference %q (must force) - container %s is using its referenced image %s", ref.Name(), short(u.Container), short(img.ImageID.Encoded()))
 	}
 	list, err := s.untag(append([]Reference{ref}, rest...)...)
 	if err != nil || len(users) > 0 {
@@ -102,21 +102,21 @@ func (s *Store) removeID(img *Image, names []Reference, users []Use, force bool)
 	id := short(img.ImageID.Encoded())
 	for _, u := range users {
 		if u.Running {
-			return nil, conflict("unable to delete %s (cannot be forced): image is being used by running container %s", id, short(u.Container))
+			return nil, conflict("unable to delete %s (cannot be forced) - image is being used by running container %s", id, short(u.Container))
 		}
 	}
 	if u, used := pick(users); used && !force {
-		return nil, conflict("unable to delete %s (must be forced): image is being used by stopped container %s", id, short(u.Container))
+		return nil, conflict("unable to delete %s (must be forced) - image is being used by stopped container %s", id, short(u.Container))
 	}
 	if repositoriesOf(names) > 1 && !force {
-		return nil, conflict("unable to delete %s (must be forced): image is referenced in multiple repositories", id)
+		return nil, conflict("unable to delete %s (must be forced) - image is referenced in multiple repositories", id)
 	}
 	children, err := s.Children(img.ImageID)
 	if err != nil {
 		return nil, err
 	}
 	if len(children) > 0 {
-		return nil, conflict("unable to delete %s (cannot be forced): image has dependent child images", id)
+		return nil, conflict("unable to delete %s (cannot be forced) - image has dependent child images", id)
 	}
 	list, err := s.untag(names...)
 	if err != nil || len(users) > 0 {

@@ -15,8 +15,7 @@ import (
 )
 
 // noMounter is for tests that never mount. The contract suite of this driver
-// runs where a real Mounter is: see RunContract in contract_test.go of the
-// package that has one.
+// runs where the real Mounter is, in package driver.
 type noMounter struct{}
 
 func (noMounter) Mount(string, string) error { return os.ErrInvalid }

@@ -19,6 +19,7 @@ const (
 	iocQgroupLimit  = 0x8030942b // 43, struct btrfs_ioctl_qgroup_limit_args
 	iocQuotaWait    = 0x0000942e // 46
 	iocSync         = 0x00009408 // 8
+	iocSubvolInfo   = 0x81f8943c // 60, _IOR, struct btrfs_ioctl_get_subvol_info_args
 )
 
 // Objects in the trees, <linux/btrfs_tree.h>.
@@ -54,6 +55,17 @@ type limitArgs struct {
 	Qgroup                           uint64 // 0: the subvolume of the descriptor
 	Flags                            uint64
 	MaxRfer, MaxExcl, RsvRfer, RsvEx uint64
+}
+
+// subvolInfo is struct btrfs_ioctl_get_subvol_info_args.
+type subvolInfo struct {
+	Tree                                   uint64
+	Name                                   [256]byte
+	ParentTree, Dir, Generation, Flags     uint64
+	UUID, ParentUUID, ReceivedUUID         [16]byte
+	CTransid, OTransid, STransid, RTransid uint64
+	_                                      [4][2]uint64 // times, seconds and nanoseconds
+	_                                      [8]uint64
 }
 
 // ioctl names its request in the error.

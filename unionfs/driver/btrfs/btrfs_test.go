@@ -1,6 +1,7 @@
 package btrfs_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,6 +83,22 @@ func TestSpace(t *testing.T) {
 		if err := d.Remove(id); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestReadSubvolume follows a snapshot to what it was made from.
+func TestReadSubvolume(t *testing.T) {
+	dir := disk(t)
+	if err := errors.Join(btrfs.CreateSubvolume(dir, "base"), btrfs.Snapshot(filepath.Join(dir, "base"), dir, "top")); err != nil {
+		t.Fatal(err)
+	}
+	base, err := btrfs.ReadSubvolume(filepath.Join(dir, "base"))
+	if err != nil || base.Name != "base" || len(base.UUID) != 36 || base.ParentUUID != "" {
+		t.Errorf("ReadSubvolume(base) = %+v, %v; want its name, a uuid and no parent", base, err)
+	}
+	top, err := btrfs.ReadSubvolume(filepath.Join(dir, "top"))
+	if err != nil || top.Name != "top" || top.ParentUUID != base.UUID || top.ID == base.ID || top.Made < base.Made {
+		t.Errorf("ReadSubvolume(top) = %+v, %v; want a snapshot of %s", top, err, base.UUID)
 	}
 }
 

@@ -15,7 +15,7 @@
 //
 // The ioctls are made by hand here, from <linux/btrfs.h>, because they are the
 // lesson: BTRFS_IOC_SUBVOL_CREATE, SNAP_CREATE_V2, SNAP_DESTROY, QUOTA_CTL,
-// QGROUP_LIMIT, TREE_SEARCH.
+// QGROUP_LIMIT, TREE_SEARCH, GET_SUBVOL_INFO.
 //
 // Man pages: btrfs-subvolume(8), btrfs-quota(8), btrfs-ioctl(3).
 package btrfs

@@ -23,6 +23,7 @@ const baseName = "base"
 type Options struct {
 	BaseSize   uint64 // bytes of each device, 0 for Docker's 10 GiB
 	FileSystem string // "ext4" or "xfs", "" for ext4
+	Prefix     string // of the names of active devices, which all of the machine share; "" for "cutaway-"
 }
 
 // Driver is a store of thin devices.
@@ -41,6 +42,9 @@ func Open(home string, pool Pool, opts Options) (*Driver, error) {
 	}
 	if opts.FileSystem == "" {
 		opts.FileSystem = "ext4"
+	}
+	if opts.Prefix == "" {
+		opts.Prefix = "cutaway-"
 	}
 	d := &Driver{home: home, pool: pool, opts: opts}
 	for _, sub := range []string{"metadata", "mnt", "devicemapper"} {
@@ -61,11 +65,11 @@ func (d *Driver) ensureBase() error {
 		if err := d.pool.CreateThin(device); err != nil {
 			return err
 		}
-		node, err := d.pool.Activate(activeName(baseName), device, d.opts.BaseSize)
+		node, err := d.pool.Activate(d.activeName(baseName), device, d.opts.BaseSize)
 		if err != nil {
 			return err
 		}
-		return errors.Join(mkfs(d.opts.FileSystem, node), d.pool.Deactivate(activeName(baseName)))
+		return errors.Join(mkfs(d.opts.FileSystem, node), d.pool.Deactivate(d.activeName(baseName)))
 	})
 }
 
@@ -102,7 +106,7 @@ func (d *Driver) make(name string, size uint64, create func(device uint32) error
 	return d.finishTransaction()
 }
 
-func activeName(id string) string { return "cutaway-" + id }
+func (d *Driver) activeName(id string) string { return d.opts.Prefix + id }
 
 func (d *Driver) mnt(id string) string { return filepath.Join(d.home, "mnt", id) }
 
@@ -180,7 +184,7 @@ func (d *Driver) remove(id string) error {
 		return err
 	}
 	// A process that was killed may have left the device active.
-	if err := d.pool.Deactivate(activeName(id)); err != nil && !errors.Is(err, unix.ENXIO) {
+	if err := d.pool.Deactivate(d.activeName(id)); err != nil && !errors.Is(err, unix.ENXIO) {
 		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	if err := d.save(transactionFile, transaction{DeviceIDHash: id, DeviceID: dev.DeviceID}); err != nil {
@@ -230,13 +234,13 @@ func (d *Driver) Mount(id string, opts unionfs.MountOptions) (*unionfs.Mount, er
 }
 
 func (d *Driver) mount(id string, dev Device, opts unionfs.MountOptions) error {
-	node, err := d.pool.Activate(activeName(id), dev.DeviceID, dev.Size)
+	node, err := d.pool.Activate(d.activeName(id), dev.DeviceID, dev.Size)
 	if err != nil {
 		return fmt.Errorf("mount layer %s: %w", id, err)
 	}
 	err = d.mountNode(id, node, opts)
 	if err != nil {
-		return errors.Join(fmt.Errorf("mount layer %s: %w", id, err), d.pool.Deactivate(activeName(id)))
+		return errors.Join(fmt.Errorf("mount layer %s: %w", id, err), d.pool.Deactivate(d.activeName(id)))
 	}
 	return nil
 }
@@ -269,7 +273,7 @@ func (d *Driver) unmount(id string) error {
 	if err := unionfs.Unmount(d.mnt(id)); err != nil {
 		return err
 	}
-	return errors.Join(d.pool.Deactivate(activeName(id)), os.Remove(d.mnt(id)))
+	return errors.Join(d.pool.Deactivate(d.activeName(id)), os.Remove(d.mnt(id)))
 }
 
 // Apply mounts, unpacks and carries deletions out.
@@ -304,7 +308,7 @@ func (d *Driver) Metadata(id string) (map[string]string, error) {
 		return nil, err
 	}
 	return map[string]string{
-		"DeviceId": fmt.Sprint(dev.DeviceID), "DeviceSize": fmt.Sprint(dev.Size), "DeviceName": activeName(id),
+		"DeviceId": fmt.Sprint(dev.DeviceID), "DeviceSize": fmt.Sprint(dev.Size), "DeviceName": d.activeName(id),
 	}, nil
 }
 

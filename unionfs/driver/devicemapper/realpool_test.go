@@ -120,7 +120,7 @@ func TestContractInGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root.Path, CacheDir: cache, ScratchMB: 3072, Deadline: 2 * time.Minute})
+	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root, CacheDir: cache, ScratchMB: 3072, Deadline: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,13 +18,18 @@ func (s Spec) MountAt(target string) error {
 	}
 	switch way := s.Plan(); way {
 	case Absolute:
-		return mount(target, s.Options(true))
+		return s.MountAbsolute(target)
 	case Relative:
 		return s.MountRelative(target)
 	default:
 		return s.MountFsconfig(target)
 	}
 }
+
+// MountAbsolute calls mount(2) with full paths. More than a page of options is
+// not refused as such: the kernel reads what fits into the page, and fails, or
+// not, over the path that was cut.
+func (s Spec) MountAbsolute(target string) error { return mount(target, s.Options(true)) }
 
 func mount(target, options string) error {
 	if err := unix.Mount("overlay", target, "overlay", 0, options); err != nil {
@@ -89,8 +94,8 @@ func (s Spec) configure(fsfd int) error {
 		if kv.Key == "lowerdir" {
 			continue
 		}
-		if err := unix.FsconfigSetString(fsfd, kv.Key, s.value(kv, true)); err != nil {
-			return fmt.Errorf("fsconfig %s=%s: %w", kv.Key, s.value(kv, true), err)
+		if err := s.setOption(fsfd, kv); err != nil {
+			return err
 		}
 	}
 	for _, l := range s.Lowers {
@@ -98,6 +103,22 @@ func (s Spec) configure(fsfd int) error {
 		if err := unix.FsconfigSetString(fsfd, "lowerdir+", dir); err != nil {
 			return fmt.Errorf("fsconfig lowerdir+=%s: %w", dir, err)
 		}
+	}
+	return nil
+}
+
+// setOption is one fsconfig(2) call. A flag such as userxattr has a call of its
+// own: to the kernel an empty string is a value, and one that a flag cannot have.
+func (s Spec) setOption(fsfd int, kv KeyValue) error {
+	if kv.Value == "" {
+		if err := unix.FsconfigSetFlag(fsfd, kv.Key); err != nil {
+			return fmt.Errorf("fsconfig %s: %w", kv.Key, err)
+		}
+		return nil
+	}
+	value := s.value(kv, true)
+	if err := unix.FsconfigSetString(fsfd, kv.Key, value); err != nil {
+		return fmt.Errorf("fsconfig %s=%s: %w", kv.Key, value, err)
 	}
 	return nil
 }

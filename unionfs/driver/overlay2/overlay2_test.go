@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cutaway/internal/vm"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/overlay2"
@@ -14,7 +15,10 @@ func open(home string) (unionfs.Driver, error) {
 	return overlay2.Open(home, overlay2.Options{Parameters: "/sys/module/overlay/parameters"})
 }
 
-func TestMain(m *testing.M) { contract.Main(m, open) }
+func TestMain(m *testing.M) {
+	vm.Main() // this program is PID 1 of the guest, too
+	contract.Main(m, open)
+}
 
 func TestContract(t *testing.T) {
 	contract.Need(t, os.Geteuid() == 0, "root, for mounting")

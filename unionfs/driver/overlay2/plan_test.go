@@ -50,9 +50,15 @@ func TestPlan(t *testing.T) {
 // TestWays mounts stacks that only one way can mount, and looks through them.
 func TestWays(t *testing.T) {
 	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
+	mountEachWay(t)
+}
+
+// mountEachWay mounts stacks with further options, if any.
+func mountEachWay(t *testing.T, extra ...string) {
 	for _, n := range []int{40, 128, 200} {
 		home := contract.TempDir(t)
 		s := stack(home, n)
+		s.Extra = append(s.Extra, extra...)
 		for i, l := range append(s.Lowers, s.Upper, s.Work, "merged") {
 			if err := os.MkdirAll(filepath.Join(home, l), 0o755); err != nil {
 				t.Fatal(err)
@@ -98,6 +104,7 @@ func TestUserNamespace(t *testing.T) {
 			t.Errorf("userxattr = %s in a user namespace; want true", f.Value)
 		}
 	}
+	mountEachWay(t, "userxattr") // a flag, which fsconfig(2) takes in another way than mount(2)
 	contract.Run(t, contract.Case{Open: open, Slow: true, Residue: residue, Lacks: map[string]string{
 		"device": "mknod(2) of devices is refused in a user namespace",
 		"owner":  "only one id is mapped",

@@ -261,6 +261,27 @@ func (d *Driver) ReadSpace(id string) (Space, error) {
 	return s, errors.Join(uerr, rerr)
 }
 
+// A Snapshot is a frozen state of a layer, which clones stand on.
+type Snapshot struct {
+	Name     string // "pool/base@top"
+	Deferred bool   // it goes away by itself with the last clone
+}
+
+// Snapshots lists a layer's snapshots with the property defer_destroy, see zfs(8).
+func (d *Driver) Snapshots(id string) ([]Snapshot, error) {
+	rows, err := fields("list", "-H", "-r", "-t", "snapshot", "-o", "name,defer_destroy", d.name(id))
+	if err != nil {
+		return nil, err
+	}
+	var all []Snapshot
+	for _, row := range rows {
+		if len(row) == 2 {
+			all = append(all, Snapshot{Name: row[0], Deferred: row[1] == "on"})
+		}
+	}
+	return all, nil
+}
+
 // Metadata names the dataset and its place, as `docker inspect` does.
 func (d *Driver) Metadata(id string) (map[string]string, error) {
 	if !d.Exists(id) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"cutaway/unionfs"
@@ -124,5 +125,9 @@ func TestSpace(t *testing.T) {
 	s, err := d.ReadSpace("top")
 	if err != nil || s.Origin != "cutaway/space/base@top" || s.Used > size/4 || s.Referenced < size {
 		t.Errorf("ReadSpace(top) = %+v, %v; want origin cutaway/space/base@top, used < %d, referenced >= %d", s, err, size/4, size)
+	}
+	snapshots, err := d.Snapshots("base")
+	if want := []zfs.Snapshot{{Name: "cutaway/space/base@top", Deferred: true}}; err != nil || !cmp.Equal(snapshots, want) {
+		t.Errorf("Snapshots(base) = %+v, %v; want %+v", snapshots, err, want)
 	}
 }
