@@ -29,6 +29,8 @@ test-guest: build tools ## what takes minutes in a virtual machine: device mappe
 stress: build tools ## kill -9 at many points, then clean: nothing may be left
 	CUTAWAY_STRESS=100 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway
 	CUTAWAY_STRESS=40 CUTAWAY_STRESS_LABS=22-28 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway
+	CUTAWAY_STRESS=50 $(GO) test -count=1 -timeout 60m -run 'AtOnce|AnyMoment' ./minicontainer
+	CUTAWAY_STRESS=500 $(GO) test -count=1 -timeout 60m -run InARow ./minicontainer
 
 bench: build tools ## measure side by side with peers, as ratios
 	scripts/bench.sh

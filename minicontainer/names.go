@@ -5,12 +5,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"strings"
 )
 
-var validName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+// validName is ^[a-zA-Z0-9][a-zA-Z0-9_.-]+$, without an expression that would be
+// compiled at every start of a shim.
+func validName(name string) bool {
+	odd := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r))
+	}
+	return len(name) > 1 && !strings.ContainsFunc(name, odd) && !strings.ContainsRune("_.-", rune(name[0]))
+}
 
 // A name is a link in ROOT/names whose target is the id: symlink(2) fails when
 // the name is there, so of two containers one gets it, and a name leads to its
@@ -19,7 +25,7 @@ func (e *Engine) namePath(name string) string { return filepath.Join(e.root, "na
 
 // claimName gives the name to the container id.
 func (e *Engine) claimName(name, id string) error {
-	if !validName.MatchString(name) {
+	if !validName(name) {
 		return invalidf("Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
 	}
 	for {

@@ -94,6 +94,11 @@ func (e *Engine) Network(name string) (*netdemo.Network, error) {
 // stranger's or one whose record was lost; ours gets another name then.
 func createOnce(nets *netdemo.Controller, spec netdemo.NetworkSpec) (*netdemo.Network, error) {
 	n, err := nets.CreateNetwork(spec)
+	if errors.Is(err, netdemo.ErrOverlap) && spec.Name == "bridge" && spec.Subnet.IsValid() {
+		// Nobody asked for this subnet: it was free when the bridge was first made.
+		spec.Subnet, spec.Gateway = netip.Prefix{}, netip.Addr{}
+		return createOnce(nets, spec)
+	}
 	if !errors.Is(err, netdemo.ErrNameTaken) {
 		return n, err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,15 +45,39 @@ func NewStage(home, id string) (*Stage, error) {
 		return nil, fmt.Errorf("create layer %s: %w", id, fs.ErrExist)
 	}
 	dir := final + creating
-	if err := os.Mkdir(dir, 0o710); err != nil {
+	lock, err := claimDir(dir)
+	if err != nil {
 		return nil, fmt.Errorf("create layer %s: %w", id, err)
 	}
-	lock, err := lockDir(dir)
-	if err != nil {
-		os.Remove(dir)
+	return &Stage{Dir: dir, final: final, lock: lock}, nil
+}
+
+// claimDir makes and locks a folder. Between the two steps it looks like what a
+// dead process left, and a sweeper may take it away: then it is made again. The
+// lock counts only if the folder that was locked still has the name.
+func claimDir(dir string) (*os.File, error) {
+	if err := os.Mkdir(dir, 0o710); err != nil {
 		return nil, err
 	}
-	return &Stage{Dir: dir, final: final, lock: lock}, nil
+	for range 1000 {
+		lock, err := lockDir(dir)
+		if err == nil {
+			if ours, named := lock.Stat(); named == nil && hasName(dir, ours) {
+				return lock, nil
+			}
+			lock.Close()
+		}
+		time.Sleep(time.Millisecond)
+		if err := os.Mkdir(dir, 0o710); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("lock %s: %w", dir, unix.EBUSY)
+}
+
+func hasName(path string, info fs.FileInfo) bool {
+	there, err := os.Lstat(path)
+	return err == nil && os.SameFile(there, info)
 }
 
 // Commit gives the folder its name. RENAME_NOREPLACE, because plain rename(2)

@@ -17,12 +17,12 @@ var defaultCapabilities = []string{
 }
 
 // allCapabilities are all that there are, by number (capabilities(7)).
-var allCapabilities = strings.Fields(`CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL
+const allCapabilities = `CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL
 	CAP_SETGID CAP_SETUID CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN
 	CAP_NET_RAW CAP_IPC_LOCK CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT
 	CAP_SYS_ADMIN CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE
 	CAP_AUDIT_WRITE CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM
-	CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE`)
+	CAP_BLOCK_SUSPEND CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE`
 
 // capabilities applies --cap-add and --cap-drop to the default set. ALL stands
 // for all; what is added by name beats a drop of ALL, and the other way round.
@@ -39,7 +39,7 @@ func capabilities(add, drop []string, privileged bool, kernel map[string]bool) (
 	switch {
 	case privileged || addAll:
 		// All means all that there are to give: what this process has itself.
-		set = slices.DeleteFunc(slices.Clone(allCapabilities), func(c string) bool { return kernel != nil && !kernel[c] })
+		set = slices.DeleteFunc(strings.Fields(allCapabilities), func(c string) bool { return kernel != nil && !kernel[c] })
 	case !dropAll:
 		set = slices.Clone(defaultCapabilities)
 	}
@@ -62,7 +62,7 @@ func capabilityNames(names []string, field string) (list []string, all bool, err
 		if !strings.HasPrefix(full, "CAP_") {
 			full = "CAP_" + full
 		}
-		if !slices.Contains(allCapabilities, full) {
+		if !slices.Contains(strings.Fields(allCapabilities), full) {
 			return nil, false, &minicontainer.Invalid{Reason: "invalid " + field + ": unknown capability: \"" + name + "\""}
 		}
 		list = append(list, full)

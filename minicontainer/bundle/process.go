@@ -73,12 +73,12 @@ func ExecProcess(spec *specs.Spec, c *minicontainer.Container, o minicontainer.E
 	return &p, err
 }
 
-var rlimitNames = strings.Fields("as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack")
+const rlimitNames = "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 
 func rlimits(limits []minicontainer.Ulimit) ([]specs.POSIXRlimit, error) {
 	var all []specs.POSIXRlimit
 	for _, l := range limits {
-		if !slices.Contains(rlimitNames, l.Name) {
+		if !slices.Contains(strings.Fields(rlimitNames), l.Name) {
 			return nil, &minicontainer.Invalid{Reason: "invalid ulimit type: " + l.Name}
 		}
 		// -1 is "unlimited": all bits set is what setrlimit(2) calls RLIM_INFINITY.

@@ -15,7 +15,7 @@ import (
 // namespaced), userfaultfd and io_uring (their bugs), kexec_load swapon nfsservctl
 // uselib (the host's business), mount setns unshare and new namespaces by clone
 // (need CAP_SYS_ADMIN, see below).
-var allowedCalls = strings.Fields(`
+const allowedCalls = `
 	accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg recvmmsg_time64
 	recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair
 
@@ -67,7 +67,7 @@ var allowedCalls = strings.Fields(`
 	mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink msgctl msgget msgrcv msgsnd
 	semctl semget semop semtimedop semtimedop_time64 shmat shmctl shmdt shmget
 
-	getcpu getrandom sysinfo uname`)
+	getcpu getrandom sysinfo uname`
 
 // callsOf are allowed to who has the capability that the kernel asks for anyway.
 var callsOf = []struct{ capability, calls string }{
@@ -99,7 +99,7 @@ func defaultProfile() *Profile {
 	allow := func(names string, args []specs.LinuxSeccompArg, only, but Condition) {
 		p.Syscalls = append(p.Syscalls, ProfileRule{Names: strings.Fields(names), Action: specs.ActAllow, Args: args, Includes: only, Excludes: but})
 	}
-	p.Syscalls = append(p.Syscalls, ProfileRule{Names: allowedCalls, Action: specs.ActAllow})
+	p.Syscalls = append(p.Syscalls, ProfileRule{Names: strings.Fields(allowedCalls), Action: specs.ActAllow})
 	for _, c := range callsOf {
 		allow(c.calls, nil, Condition{Caps: []string{c.capability}}, Condition{})
 	}
