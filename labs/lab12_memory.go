@@ -24,6 +24,7 @@ func memoryLab() bench.Lab {
 		memoryFitStep(),
 		memoryKillStep(),
 		memoryHighStep(),
+		memoryContainerStep(),
 	}}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // initLab is lab 33: what process 1 has to do besides its own work.
 func initLab() bench.Lab {
-	return bench.Lab{ID: "33", Name: "init", Needs: needs("ns.mnt", "ns.pid", "mount.pivot-root"), Steps: []bench.Step{
+	return bench.Lab{ID: "33", Name: "init", Needs: needs("cgroup.delegation", "ns.mnt", "ns.pid", "mount.pivot-root"), Steps: []bench.Step{
 		initOrphansStep(),
 		initSignalStep(),
 	}}
@@ -43,7 +43,7 @@ func initOrphansStep() bench.Step {
 					runLines(withInit, "--init --network none box sh -c "+shellQuote(leavesOrphans))...)
 				return append(lines,
 					"until [ $(cutaway exec "+withoutInit+" ps -o stat | grep -c Z) = 3 ]; do sleep 0.01; done",
-					"until cutaway top "+withInit+" -o pid,args | grep -qE '^ *[0-9]+ sleep 1000$'; do sleep 0.01; done",
+					"until cutaway top "+withInit+" -o pid,args | grep -qE '^ *[0-9]+ +sleep 1000 *$'; do sleep 0.01; done",
 					"until [ $(cutaway top "+withInit+" -o pid | wc -l) = 3 ]; do sleep 0.01; done")
 			},
 			Tools: []bench.Tool{cutawayTool, bench.Grep, bench.Sleep, bench.Ps, {Program: "wc", Package: "coreutils"}},

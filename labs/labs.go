@@ -51,6 +51,7 @@ func All() []bench.Lab {
 		initLab(),
 		runtimeLab(),
 		securityLab(),
+		containerLab(),
 	}
 }
 
