@@ -55,8 +55,12 @@ func directSplit() (metadata, data dmthin.Extent) {
 	return metadata, data
 }
 
-// loopLVM is the folder in the file system of the first piece.
+// loopLVM is where the file system of the first piece is mounted. The pool's files are
+// in a folder there that carries the run: once the lab's mount namespace is gone, the
+// kernel knows the way to them from the root of that file system only.
 func loopLVM(b *bench.Bench) string { return runName(b) + "/loop-lvm" }
+
+func loopLVMFiles(b *bench.Bench) string { return loopLVM(b) + "/" + runName(b) }
 
 func directStep() bench.Step {
 	return bench.Step{
@@ -105,7 +109,7 @@ func intendDirect(b *bench.Bench) ([]journal.Undo, error) {
 	}
 	undos = append(undos, undoDM(b, "fs", "raw")...)
 	undos = append(undos, journal.Undo{Kind: journal.Umount, Path: b.Path(loopLVM(b))},
-		undoLoop(b, loopLVM(b)+"/metadata"), undoLoop(b, loopLVM(b)+"/data"))
+		undoLoop(b, loopLVMFiles(b)+"/metadata"), undoLoop(b, loopLVMFiles(b)+"/data"))
 	undos = append(undos, undoPool(b, "onloop")...)
 	undos = append(undos, undoDM(b, "direct_tmeta", "direct_tdata")...)
 	undos = append(undos, undoPool(b, "direct")...)
@@ -143,7 +147,7 @@ func startOnLoop(c *dmthin.Control, b *bench.Bench) error {
 	if err := unix.Mount(dmNode(b, "fs"), dir, "ext4", 0, ""); err != nil {
 		return fmt.Errorf("mount %s at %s: %w", dmNode(b, "fs"), dir, err)
 	}
-	store, err := dmthin.OpenLoopStore("/dev", dmthin.LoopSpec{Dir: dir, Data: measured * 4 / 3, Metadata: poolMetadata})
+	store, err := dmthin.OpenLoopStore("/dev", dmthin.LoopSpec{Dir: b.Path(loopLVMFiles(b)), Data: measured * 4 / 3, Metadata: poolMetadata})
 	if err != nil {
 		return err
 	}
@@ -181,9 +185,10 @@ func directLines(b *bench.Bench) []string {
 		fmt.Sprintf(`echo "0 %d linear $DISK %d" | dmsetup create --verifyudev $N-raw`, directPiece, fsPiece),
 		"mkfs.ext4 -q -F -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 /dev/mapper/$N-fs",
 		"mkdir -p $N/loop-lvm",
-		"mount -t ext4 /dev/mapper/$N-fs $N/loop-lvm")
-	lines = append(lines, attachLines("onloop-metadata", "$N/loop-lvm/metadata", poolMetadata)...)
-	lines = append(lines, attachLines("onloop-data", "$N/loop-lvm/data", measured*4/3)...)
+		"mount -t ext4 /dev/mapper/$N-fs $N/loop-lvm",
+		"mkdir $N/loop-lvm/$N")
+	lines = append(lines, attachLines("onloop-metadata", "$N/loop-lvm/$N/metadata", poolMetadata)...)
+	lines = append(lines, attachLines("onloop-data", "$N/loop-lvm/$N/data", measured*4/3)...)
 	lines = append(lines,
 		poolLine("onloop", measured*4/3/512, "$(cat onloop-metadata.loop)", "$(cat onloop-data.loop)", 0),
 		fmt.Sprintf(`echo "0 %d linear /dev/mapper/$N-raw %d" | dmsetup create --verifyudev $N-direct_tmeta`, meta.Length, meta.Start),
@@ -249,8 +254,8 @@ func readBothPools(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 
 // kindOfDevice says what a device that a pool stands on is.
 func kindOfDevice(name string) string {
-	if file, err := os.ReadFile("/sys/block/" + name + "/loop/backing_file"); err == nil {
-		return "loop device on a file in " + filepath.Base(filepath.Dir(strings.TrimSpace(string(file))))
+	if _, err := os.Stat("/sys/block/" + name + "/loop/backing_file"); err == nil {
+		return "loop device on a file"
 	}
 	return "linear device on the disk"
 }

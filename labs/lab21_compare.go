@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -103,7 +102,7 @@ func stacksStep() bench.Step {
 		ByHand: bench.ByHand{
 			Lines: func(b *bench.Bench) []string { return named(stackLines(b)...)(b) },
 			Tools: []bench.Tool{bench.Mkdir, bench.Truncate, bench.Losetup, bench.Mount, bench.Cat, cutaway(), copier, linker,
-				{Program: "yes", Package: "coreutils"}, {Program: "mkfs.btrfs", Package: "btrfs-progs"}, {Program: "btrfs", Package: "btrfs-progs"}},
+				{Program: "yes", Package: "coreutils"}, mkfsBtrfs, {Program: "btrfs", Package: "btrfs-progs"}},
 		},
 		Look: []bench.View{{Title: "the container of each driver", Columns: []string{"file system", "files that it sees", "KiB in the store"}, Read: readStacks}},
 		Expect: []evidence.Expectation{
@@ -120,6 +119,9 @@ func stacksStep() bench.Step {
 var (
 	copier = bench.Tool{Program: "cp", Package: "coreutils"}
 	linker = bench.Tool{Program: "ln", Package: "coreutils"}
+
+	mkfsBtrfs = bench.Tool{Program: "mkfs.btrfs", Package: "btrfs-progs"}
+	mkfsXFS   = bench.Tool{Program: "mkfs.xfs", Package: "xfsprogs"}
 )
 
 // seesTheImage claims that a driver's container has all files of the image.
@@ -173,11 +175,8 @@ func mountStoreOfBtrfs(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "mkfs.btrfs", "-q", device).CombinedOutput(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return &evidence.CannotTest{Reason: "the program mkfs.btrfs is not installed", WayOut: "apt-get install btrfs-progs"}
-		}
-		return fmt.Errorf("mkfs.btrfs -q %s: %w: %s", device, err, out)
+	if err := runTool(ctx, mkfsBtrfs, "-q", device); err != nil {
+		return err
 	}
 	if err := unix.Mount(device, dir, "btrfs", 0, ""); err != nil {
 		return fmt.Errorf("mount(%s, %s, btrfs): %w", device, dir, err)
@@ -310,24 +309,12 @@ func syncFS(path string) error {
 	return errors.Join(err, dir.Close())
 }
 
-// blocksIn adds up what all files below take, as du(1) does.
+// blocksIn adds up what all folders of a pattern take.
 func blocksIn(pattern string) (total int64, err error) {
 	dirs, err := filepath.Glob(pattern)
-	if err != nil {
-		return 0, err
-	}
 	for _, dir := range dirs {
-		err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-			var st unix.Stat_t
-			if err == nil {
-				err = unix.Lstat(path, &st)
-			}
-			total += st.Blocks * 512
-			return err
-		})
-		if err != nil {
-			return 0, err
-		}
+		bytes, below := blocksBelow(dir)
+		total, err = total+bytes, errors.Join(err, below)
 	}
-	return total, nil
+	return total, err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 
 	"golang.org/x/sys/unix"
 
@@ -37,7 +36,7 @@ func limitStep() bench.Step {
 			return undos, nil
 		},
 		Do:     makeLimited,
-		ByHand: bench.ByHand{Lines: limitLines, Tools: []bench.Tool{bench.Truncate, bench.Losetup, bench.Mkdir, bench.Mount, linker, {Program: "mkfs.xfs", Package: "xfsprogs"}, {Program: "xfs_quota", Package: "xfsprogs"}, bench.Cat}},
+		ByHand: bench.ByHand{Lines: limitLines, Tools: []bench.Tool{bench.Truncate, bench.Losetup, bench.Mkdir, bench.Mount, linker, mkfsXFS, {Program: "xfs_quota", Package: "xfsprogs"}, bench.Cat}},
 		Look: []bench.View{
 			{Title: "two containers on one XFS", Columns: []string{"limited", "free"}, Read: readLimits},
 		},
@@ -70,11 +69,8 @@ func makeLimited(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "mkfs.xfs", "-q", "-f", "-K", device).CombinedOutput(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return &evidence.CannotTest{Reason: "the program mkfs.xfs is not installed", WayOut: "apt-get install xfsprogs"}
-		}
-		return fmt.Errorf("mkfs.xfs -q -f -K %s: %w: %s", device, err, out)
+	if err := runTool(ctx, mkfsXFS, "-q", "-f", "-K", device); err != nil {
+		return err
 	}
 	if err := unix.Mount(device, dir, "xfs", 0, "prjquota"); err != nil {
 		return fmt.Errorf("mount(%s, %s, xfs, prjquota): %w", device, dir, err)

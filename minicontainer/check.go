@@ -1,6 +1,7 @@
 package minicontainer
 
 import (
+	"runtime"
 	"strings"
 
 	"cutaway/volumedemo"
@@ -46,6 +47,8 @@ func checkLimits(r *Resources) error {
 		return invalidf("Conflicting options: Nano CPUs and CPU Period/Quota cannot both be set")
 	case r.NanoCPUs < 0:
 		return invalidf("NanoCPUs cannot be negative")
+	case r.NanoCPUs > int64(runtime.NumCPU())*1e9:
+		return invalidf("Range of CPUs is from 0.01 to %d.00, as there are only %[1]d CPUs available", runtime.NumCPU())
 	}
 	return nil
 }

@@ -66,7 +66,9 @@ func (e *Engine) RemoveLocked(c *Container, o RemoveOptions) error {
 	if err := e.saveState(c); err != nil {
 		return err
 	}
-	if err := e.Images.RemoveRoot(c.ID); err != nil {
+	// A cp or diff of a stopped container mounts its layers. Killed in the middle,
+	// it leaves them mounted.
+	if err := errors.Join(e.unmountLayers(c.ID), e.Images.RemoveRoot(c.ID)); err != nil {
 		return err
 	}
 	if err := e.dropVolumes(c, o.Volumes); err != nil {

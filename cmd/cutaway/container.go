@@ -81,7 +81,11 @@ func (p *program) eachContainer(refs []string, do func(api.Backend, string) erro
 	return p.withEngine(func(e api.Backend) error {
 		var problems []string
 		for _, ref := range refs {
-			if err := do(e, ref); err != nil {
+			err := do(e, ref)
+			if errors.Is(err, errSaid) {
+				continue
+			}
+			if err != nil {
 				problems = append(problems, "Error: "+err.Error())
 				continue
 			}
@@ -94,6 +98,9 @@ func (p *program) eachContainer(refs []string, do func(api.Backend, string) erro
 		return exitError{code: exitFailed}
 	})
 }
+
+// errSaid is for what was said already and is not worth an exit code.
+var errSaid = errors.New("has been said")
 
 // simpleVerb is a command that does one thing to each container named.
 func (p *program) simpleVerb(use, short string, do func(api.Backend, string) error) *cobra.Command {

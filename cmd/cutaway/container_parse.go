@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -109,6 +110,9 @@ func pairs(list []string) map[string]string {
 
 func (f *runFlags) hostPart(o *minicontainer.Options) error {
 	h := &o.Host
+	if f.rm && f.restart != "" && f.restart != "no" {
+		return errors.New("conflicting options: cannot specify both --restart and --rm")
+	}
 	h.AutoRemove, h.Privileged, h.ReadonlyRootfs = f.rm, f.privileged, f.readOnly
 	if f.init {
 		h.Init = &f.init

@@ -56,7 +56,8 @@ func (p *program) create(e api.Backend, f *runFlags, args []string, changed func
 	}
 	o, err := f.options(args, changed)
 	if err != nil {
-		return nil, err
+		fmt.Fprintln(p.err, "Error:", err)
+		return nil, exitError{code: exitDockerFlag}
 	}
 	if f.cidfile == "" {
 		return e.Create(o)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,7 +80,12 @@ func (p *program) problems(list []string) error {
 func (p *program) containerRm() *cobra.Command {
 	var o minicontainer.RemoveOptions
 	cmd := p.simpleVerb("rm [OPTIONS]", "Remove one or more containers", func(e api.Backend, ref string) error {
-		return e.Remove(ref, o)
+		err := e.Remove(ref, o)
+		if none := (*minicontainer.NotFound)(nil); o.Force && errors.As(err, &none) {
+			fmt.Fprintln(p.err, "Error:", err) // what was wanted is so: Docker says it and goes on
+			return errSaid
+		}
+		return err
 	})
 	cmd.Flags().BoolVarP(&o.Force, "force", "f", false, "force the removal of a running container (uses SIGKILL)")
 	cmd.Flags().BoolVarP(&o.Volumes, "volumes", "v", false, "remove anonymous volumes associated with the container")

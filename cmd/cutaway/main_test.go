@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cutaway/minicontainer/bundle"
 )
 
 // The test binary is cutaway itself when this variable is set, so the tests
@@ -29,7 +31,9 @@ func TestMain(m *testing.M) {
 
 // isHelper tells whether this process was started under another name by a
 // package that serves helpers.
-func isHelper() bool { return filepath.Base(os.Args[0]) != filepath.Base(executable()) }
+func isHelper() bool {
+	return os.Args[0] == bundle.InitPath || filepath.Base(os.Args[0]) != filepath.Base(executable())
+}
 
 func executable() string {
 	exe, err := os.Executable()

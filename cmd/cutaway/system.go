@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -40,15 +41,16 @@ func (p *program) systemDf() *cobra.Command {
 		Short: "Show disk usage",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return p.withStore(func(s *image.Store) error {
-				usage, err := s.DiskUsage()
+			return p.withEngineHere(func(e *minicontainer.Engine) error {
+				usage, err := e.Images.DiskUsage()
 				if err != nil {
 					return err
 				}
 				if verbose {
-					return p.dfVerbose(s, usage)
+					return p.dfVerbose(e.Images, usage)
 				}
-				return printListing(p.out, dfTable, format, dfRows(usage))
+				volumes, err := dfVolumes(e)
+				return orPrint(err, func() error { return printListing(p.out, dfTable, format, append(dfRows(usage), volumes)) })
 			})
 		},
 	})
@@ -63,6 +65,27 @@ func dfRows(u image.Usage) []dfRow {
 		newDfRow("Images", u.Images, u.ActiveImage, u.Layers, u.Reclaimable),
 		newDfRow("Containers", u.Containers, u.Containers, u.Roots, 0),
 	}
+}
+
+// dfVolumes is the row of the volumes: those without a user could go.
+func dfVolumes(e *minicontainer.Engine) (dfRow, error) {
+	all, err := e.Volumes().List()
+	var active int
+	var size, reclaimable int64
+	for _, v := range all {
+		n, sizeErr := e.Volumes().Size(v.Name)
+		users, usersErr := e.VolumeUsers(v.Name)
+		if err = errors.Join(err, sizeErr, usersErr); err != nil {
+			break
+		}
+		size += n
+		if len(users) > 0 {
+			active++
+		} else {
+			reclaimable += n
+		}
+	}
+	return newDfRow("Local Volumes", len(all), active, size, reclaimable), err
 }
 
 // dfImages is the images' part of `docker system df -v`.
@@ -98,7 +121,7 @@ func (p *program) dfVerbose(s *image.Store, u image.Usage) error {
 }
 
 func (p *program) systemPrune() *cobra.Command {
-	var all, force bool
+	var all, force, volumes bool
 	var filters []string
 	cmd := p.dockerCommand(&cobra.Command{
 		Use:   "prune [OPTIONS]",
@@ -106,7 +129,7 @@ func (p *program) systemPrune() *cobra.Command {
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return p.withEngineHere(func(e *minicontainer.Engine) error {
-				list, err := systemPrunings(e, all, filters)
+				list, err := systemPrunings(e, all, volumes, filters)
 				if err != nil {
 					return err
 				}
@@ -119,19 +142,28 @@ func (p *program) systemPrune() *cobra.Command {
 	})
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "remove all unused images, not just dangling ones")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not prompt for confirmation")
+	cmd.Flags().BoolVar(&volumes, "volumes", false, "prune anonymous volumes")
 	cmd.Flags().StringArrayVar(&filters, "filter", nil, "provide filter values (e.g. 'label=<key>=<value>')")
 	return cmd
 }
 
 // systemPrunings lists what `system prune` does, in this order: what is removed
 // first frees what comes later.
-func systemPrunings(e *minicontainer.Engine, all bool, filters []string) ([]pruning, error) {
+func systemPrunings(e *minicontainer.Engine, all, volumes bool, filters []string) ([]pruning, error) {
 	containers := pruning{warning: "all stopped containers", title: "Deleted Containers:",
 		prune: func() ([]string, int64, error) { return e.Prune(filterMap(filters)) }}
 	networks := pruning{warning: "all networks not used by at least one container", title: "Deleted Networks:",
 		prune: func() ([]string, int64, error) { gone, err := e.PruneNetworks(); return gone, 0, err }}
+	list := []pruning{containers, networks}
+	if volumes {
+		anonymous, err := volumePruning(e, e.Volumes(), false, filters)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, anonymous)
+	}
 	images, err := imagePruning(e.Images, all, filters)
-	return []pruning{containers, networks, images}, err
+	return append(list, images), err
 }
 
 func pruneWarning(list []pruning) string {

@@ -183,6 +183,20 @@ func TestKillSparesAProcessWithAnotherStartTime(t *testing.T) {
 	}
 }
 
+// A worker leads a process group. When it is gone and its children are not yet, its
+// number still names the group.
+func TestKillOfALeaderThatLeftItsGroupBehind(t *testing.T) {
+	leader := exec.Command("sh", "-c", "sleep 1000 >/dev/null 2>&1 &")
+	leader.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := leader.Run(); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(-leader.Process.Pid, syscall.SIGKILL)
+	if err := (Process{Pid: leader.Process.Pid, Start: 1}).Kill(); err != nil {
+		t.Errorf("Kill of a process that is gone = %v; want nil", err)
+	}
+}
+
 func TestSweepEndsMarkedProcessesOnly(t *testing.T) {
 	marked, other := sleeper(t, TokenVariable+"=sweep-test"), sleeper(t)
 	// The child's environment is there only once it has executed its program.

@@ -68,7 +68,9 @@ func (p Process) Alive() bool {
 // one process, whatever becomes of the number.
 func (p Process) Kill() error {
 	fd, err := unix.PidfdOpen(p.Pid, 0)
-	if err == unix.ESRCH {
+	// EINVAL: the process is gone, but its number still names a process group or
+	// session in which others live on; newer kernels say ESRCH to that, too.
+	if err == unix.ESRCH || err == unix.EINVAL && !p.Alive() {
 		return nil
 	}
 	if err != nil {

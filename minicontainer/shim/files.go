@@ -65,14 +65,16 @@ func (l *life) resolvConf(mode netdemo.Mode) string {
 			options = f[1:]
 		}
 	}
-	for _, s := range servers {
-		fmt.Fprintf(&b, "nameserver %s\n", s)
-	}
-	for key, words := range map[string][]string{"search": search, "options": options} {
+	setting := func(key string, words []string) {
 		if len(words) > 0 && !slices.Equal(words, []string{"."}) {
 			fmt.Fprintf(&b, "%s %s\n", key, strings.Join(words, " "))
 		}
 	}
+	setting("search", search) // Docker's order
+	for _, s := range servers {
+		setting("nameserver", []string{s})
+	}
+	setting("options", options)
 	return b.String()
 }
 

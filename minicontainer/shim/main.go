@@ -20,8 +20,10 @@ func Main() {
 		return
 	}
 	unix.CloseOnExec(lineFD)
-	// What these signals want to end is the client. The container's end is ours.
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
+	// What these signals want to end is the client. The container's end is ours. They
+	// are caught, not ignored: what is ignored stays so across an exec, and the
+	// container's programs could not be reached by them.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
 	line, err := minicontainer.LineFrom(os.NewFile(lineFD, "line"))
 	if err != nil {
 		os.Exit(2)
