@@ -17,12 +17,17 @@ import (
 	"cutaway/unionfs/image"
 )
 
-// changedContainer is the one of the ten that is written to.
-const changedContainer = "c1"
+// changedContainer is the one of the ten that is written to: the first in the books.
+func changedContainer() string {
+	all, err := os.ReadDir(imageDB(storeHere, "layerdb/mounts"))
+	if err != nil || len(all) == 0 {
+		return "none"
+	}
+	return all[0].Name()
+}
 
-// inContainer is a shell line that goes where the container's layers are: $M is the
-// name of the writable one.
-var inContainer = "export M=$(cat store/image/overlay2/layerdb/mounts/" + changedContainer + "/mount-id)"
+// inContainer is a shell line: $M is the name of that container's writable layer.
+const inContainer = "export M=$(cat $(ls -d store/image/overlay2/layerdb/mounts/* | head -n 1)/mount-id)"
 
 func imageDiffStep() bench.Step {
 	return bench.Step{
@@ -51,7 +56,7 @@ func imageDiffStep() bench.Step {
 // writeInContainer mounts the container's root, and does what a program in it could.
 func writeInContainer(_ context.Context, b *bench.Bench) error {
 	return withStore(b, storeHere, func(s *image.Store) error {
-		m, err := s.MountRoot(changedContainer)
+		m, err := s.MountRoot(changedContainer())
 		if err != nil {
 			return err
 		}
@@ -72,9 +77,9 @@ func changeFiles(m *unionfs.Mount) error {
 
 // readChanges compares the container's layer with what is below it, as `docker diff`.
 func readChanges(_ context.Context, b *bench.Bench) (facts []evidence.Fact, err error) {
-	upper := filepath.Join(storeHere, "overlay2", layerFile(imageDB(storeHere, "layerdb/mounts", changedContainer), "mount-id"), "diff")
+	upper := filepath.Join(storeHere, "overlay2", layerFile(imageDB(storeHere, "layerdb/mounts", changedContainer()), "mount-id"), "diff")
 	err = withStore(b, storeHere, func(s *image.Store) error {
-		changes, err := s.Changes(changedContainer)
+		changes, err := s.Changes(changedContainer())
 		for _, c := range changes {
 			kind, path, _ := strings.Cut(c.String(), " ")
 			facts = append(facts, evidence.F(path, "find "+filepath.Join(storeHere, "overlay2/MOUNT_ID/diff"), kind))
@@ -131,7 +136,7 @@ func commitChanges(_ context.Context, b *bench.Bench) error {
 		if err != nil {
 			return err
 		}
-		img, err := s.Commit(changedContainer, web, image.CommitOptions{Comment: "from a container", Created: time.Now()})
+		img, err := s.Commit(changedContainer(), web, image.CommitOptions{Comment: "from a container", Created: time.Now()})
 		if err != nil {
 			return err
 		}

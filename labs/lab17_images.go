@@ -55,7 +55,7 @@ var (
 	sha256sum  = bench.Tool{Program: "sha256sum", Package: "coreutils"}
 	imageTools = []bench.Tool{cutawayTool, sha256sum, bench.Cat, bench.Grep, bench.Mount, bench.Umount, bench.Mkdir,
 		{Program: "ls", Package: "coreutils"}, {Program: "cut", Package: "coreutils"}, {Program: "cp", Package: "coreutils"}, {Program: "rm", Package: "coreutils"},
-		{Program: "touch", Package: "coreutils"}, {Program: "tee", Package: "coreutils"}, {Program: "find", Package: "findutils"}, {Program: "tar", Package: "tar"},
+		{Program: "touch", Package: "coreutils"}, {Program: "head", Package: "coreutils"}, {Program: "tee", Package: "coreutils"}, {Program: "find", Package: "findutils"}, {Program: "tar", Package: "tar"},
 		{Program: "sed", Package: "sed"}, {Program: "gzip", Package: "gzip"}}
 )
 

@@ -115,7 +115,7 @@ func startRegistry(ctx context.Context, b *bench.Bench) error {
 		if err != nil {
 			return err
 		}
-		changed, err := s.Commit(changedContainer, web, image.CommitOptions{})
+		changed, err := s.Commit(changedContainer(), web, image.CommitOptions{})
 		if err != nil {
 			return err
 		}

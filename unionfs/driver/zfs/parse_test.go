@@ -3,6 +3,7 @@ package zfs
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,4 +42,24 @@ func FuzzParseTable(f *testing.F) {
 			}
 		}
 	})
+}
+
+// As zfs-fuse prints it; the kernel's zpool has the same table.
+func TestParseDevices(t *testing.T) {
+	const status = `  pool: cutaway
+ state: ONLINE
+ scan: none requested
+config:
+
+	NAME              STATE     READ WRITE CKSUM
+	cutaway           ONLINE       0     0     0
+	  /tmp/pool.img   ONLINE       0     0     0
+
+errors: No known data errors
+`
+	for text, want := range map[string][]string{status: {"/tmp/pool.img"}, "": nil, "config:\n": nil} {
+		if got := parseDevices("cutaway", text); !slices.Equal(got, want) {
+			t.Errorf("parseDevices(%q) = %q; want %q", text, got, want)
+		}
+	}
 }
