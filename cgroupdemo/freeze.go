@@ -30,7 +30,15 @@ func (g *Group) switchFreezer(ctx context.Context, freeze bool) error {
 		return err
 	}
 	file, value, want := freezerWords(p.Version, freeze)
-	for {
+	for try := 1; ; try++ {
+		// A program of several threads that is in the middle of execve(2) waits for
+		// the end of the others, and those are frozen already: version 1 would wait
+		// for ever. Letting all go for a moment gets it over that point.
+		if freeze && p.Version == V1 && try%10 == 0 {
+			if err := letGo(ctx, p.Dir); err != nil {
+				return fmt.Errorf("freeze group %s: %w", g.Config.Name, err)
+			}
+		}
 		// Version 1 may stay in FREEZING when a process was just being forked or
 		// traced; writing again makes the kernel look again.
 		if err := writeFile(filepath.Join(p.Dir, file), value); err != nil {
@@ -47,6 +55,13 @@ func (g *Group) switchFreezer(ctx context.Context, freeze bool) error {
 			return fmt.Errorf("freeze group %s: state is still %s, want %s (%s): %w", g.Config.Name, state.Value, want, state.Path, err)
 		}
 	}
+}
+
+func letGo(ctx context.Context, dir string) error {
+	if err := writeFile(filepath.Join(dir, "freezer.state"), Thawed); err != nil {
+		return err
+	}
+	return pause(ctx, time.Millisecond)
 }
 
 func freezerWords(v Version, freeze bool) (file, value, want string) {

@@ -62,8 +62,13 @@ func (l labGroup) create(_ context.Context, b *bench.Bench) error {
 // intend lists what creating the group will make: folders, and on version 2
 // the controllers that groups above it hand on.
 func (l labGroup) intend(b *bench.Bench) ([]journal.Undo, error) {
+	return undoSteps(l.steps(b)), nil
+}
+
+// undoSteps lists how to take back what was made for a group.
+func undoSteps(steps []cgroupdemo.Step) []journal.Undo {
 	var undos []journal.Undo
-	for _, s := range l.steps(b) {
+	for _, s := range steps {
 		switch {
 		case s.Op == cgroupdemo.OpMkdir:
 			undos = append(undos, journal.Undo{Kind: journal.RemoveCgroup, Path: s.Path})
@@ -71,7 +76,7 @@ func (l labGroup) intend(b *bench.Bench) ([]journal.Undo, error) {
 			undos = append(undos, journal.Undo{Kind: journal.ControlOff, Path: s.Path, Name: strings.ReplaceAll(s.Value, "+", "-")})
 		}
 	}
-	return undos, nil
+	return undos
 }
 
 // intendAll is intend for a step that makes several groups.

@@ -115,7 +115,7 @@ func groundCheckStep() bench.Step {
 	return bench.Step{
 		Name: "check", Reproduces: []string{"ground-check"},
 		ByHand: bench.ByHand{
-			Lines: func(*bench.Bench) []string { return []string{executable() + " check ns. cgroup. overlay. || true"} },
+			Lines: func(*bench.Bench) []string { return []string{executable() + " check ns cgroup overlay || true"} },
 			Tools: []bench.Tool{{Program: executable(), Package: "cutaway"}},
 		},
 		Look: []bench.View{

@@ -13,28 +13,17 @@ import (
 	"cutaway/labs/bench"
 	"cutaway/unionfs"
 	"cutaway/unionfs/aufs"
-	aufsdriver "cutaway/unionfs/driver/aufs"
 )
 
 // The end of lab 15: how Docker laid AUFS layers out on disk.
 
 const aufsHome = "docker/aufs"
 
-// unionMounter lets the driver mount with whichever AUFS there is.
-type unionMounter struct{}
-
-func (unionMounter) Mount(target, options string) error { return mountAufs(target, options) }
-func (unionMounter) Unmount(target string) error        { return unmountAufs(target) }
-
-func openAufs(b *bench.Bench) (*aufsdriver.Driver, error) {
-	return aufsdriver.Open(b.Path(aufsHome), unionMounter{})
-}
-
 func aufsImageStep() bench.Step {
 	return bench.Step{
 		Name: "image-layers", Reproduces: []string{"aufs-layout"},
 		Do: func(_ context.Context, b *bench.Bench) error {
-			d, err := openAufs(b)
+			d, err := openLayers(b, "docker", "aufs")
 			if err != nil {
 				return err
 			}
@@ -145,7 +134,7 @@ func aufsContainerStep() bench.Step {
 	return bench.Step{
 		Name: "container-layers", Reproduces: []string{"aufs-layout"},
 		Do: func(_ context.Context, b *bench.Bench) error {
-			d, err := openAufs(b)
+			d, err := openLayers(b, "docker", "aufs")
 			if err != nil {
 				return err
 			}
@@ -191,7 +180,7 @@ func aufsContainerStep() bench.Step {
 }
 
 // topOf is the image's topmost layer: the one with a line in its layers file.
-func topOf(d *aufsdriver.Driver) (string, error) {
+func topOf(d unionfs.Driver) (string, error) {
 	ids, err := d.List()
 	if err != nil {
 		return "", err

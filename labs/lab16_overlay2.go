@@ -47,12 +47,15 @@ func overlayNeedsStep() bench.Step {
 		ByHand: bench.ByHand{
 			Lines: func(b *bench.Bench) []string {
 				return []string{
+					"mkdir lower upper work merged",
+					"mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged && umount merged",
+					"rm -r lower upper work merged",
 					"grep overlay /proc/filesystems",
 					"stat -f -c '%T' . " + ground.Existing(stateRoot(b)),
-					executable() + " check overlay.works dir. || true",
+					executable() + " check --plain overlay.works dir.d-type dir.quota | grep -m 3 -E '(overlay.works|dir.d-type|dir.quota)'",
 				}
 			},
-			Tools: []bench.Tool{bench.Grep, {Program: "stat", Package: "coreutils"}, cutaway()},
+			Tools: []bench.Tool{bench.Mkdir, bench.Mount, rm, bench.Grep, {Program: "stat", Package: "coreutils"}, cutaway()},
 		},
 		Look: []bench.View{
 			{Title: "the kernel", Read: readOverlayKernel},
@@ -81,17 +84,16 @@ func stateRoot(b *bench.Bench) string {
 	return ground.StateRoot()
 }
 
+// readOverlayKernel tries before it looks: a kernel that has overlay as a module
+// lists it only once somebody has mounted one.
 func readOverlayKernel(ctx context.Context, _ *bench.Bench) ([]evidence.Fact, error) {
-	known, err := ground.Registered()
-	if err != nil {
-		return nil, err
-	}
-	listed := map[bool]string{true: "yes", false: "no"}[known["overlay"]]
-	facts := []evidence.Fact{evidence.F("overlay in /proc/filesystems", "grep overlay /proc/filesystems", listed)}
-	for _, r := range probe.Run(ctx, probe.Options{}, "overlay.works") {
+	var facts []evidence.Fact
+	for _, r := range probe.Run(ctx, probe.Options{Load: true}, "overlay.works") {
 		facts = append(facts, evidence.F("tried: mount, whiteout, opaque folder", lastCall(r), string(r.State)))
 	}
-	return facts, nil
+	known, err := ground.Registered()
+	listed := map[bool]string{true: "yes", false: "no"}[known["overlay"]]
+	return append(facts, evidence.F("overlay in /proc/filesystems", "grep overlay /proc/filesystems", listed)), err
 }
 
 // readOverlayFolders asks both folders the same questions. Where the state

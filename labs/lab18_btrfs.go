@@ -28,7 +28,7 @@ func btrfsDiskStep() bench.Step {
 		Do:     mountBtrfs,
 		ByHand: bench.ByHand{
 			Lines: func(b *bench.Bench) []string {
-				return append(attachDiskByHand(b), "mkfs.btrfs -q "+diskDevice(b), "mkdir btrfs", "mount -t btrfs "+diskDevice(b)+" btrfs")
+				return append(attachDiskByHand(b), "mkfs.btrfs -q $(cat disk.loop)", "mkdir btrfs", "mount -t btrfs $(cat disk.loop) btrfs")
 			},
 			Tools: []bench.Tool{bench.Truncate, bench.Losetup, {Program: "mkfs.btrfs", Package: "btrfs-progs"}, bench.Mkdir, bench.Mount},
 		},

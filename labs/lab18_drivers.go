@@ -170,7 +170,7 @@ func readTopmost(context.Context, *bench.Bench) ([]evidence.Fact, error) {
 	trees := []string{"vfs/dir/web", "overlay2/web/merged"}
 	var files []string
 	for _, tree := range trees {
-		files = append(files, filesIn(tree))
+		files = append(files, filesOnTop(tree))
 	}
 	return []evidence.Fact{
 		evidence.F("files in web", "ls "+strings.Join(trees, " "), files...),
@@ -179,7 +179,7 @@ func readTopmost(context.Context, *bench.Bench) ([]evidence.Fact, error) {
 	}, nil
 }
 
-func filesIn(dir string) string {
+func filesOnTop(dir string) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return evidence.Absent

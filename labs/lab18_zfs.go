@@ -23,11 +23,11 @@ import (
 // of pools on the real machine, and they nothing of it.
 
 const (
-	zfsDaemon = "zfs" // the daemon's name on the bench
-	zfsNotes  = "/var/lib/zfs"
-	zfsSocket = "/run/zfs"
-	zfsLock   = "/run/lock"
-	poolBytes = 256 << 20
+	zfsDaemon    = "zfs" // the daemon's name on the bench
+	zfsNotes     = "/var/lib/zfs"
+	zfsSocket    = "/run/zfs"
+	zfsLock      = "/run/lock"
+	zfsPoolBytes = 256 << 20
 )
 
 var (
@@ -48,7 +48,7 @@ func zfsPoolStep() bench.Step {
 				"mount -t tmpfs cutaway "+zfsNotes,
 				"setpriv --pdeathsig KILL zfs-fuse --no-daemon --no-kstat-mount & echo $! > zfs.pid",
 				"timeout 10 sh -c 'until zpool list; do sleep 0.05; done' 2> /dev/null",
-				fmt.Sprintf("truncate -s %d pool.img", poolBytes),
+				fmt.Sprintf("truncate -s %d pool.img", zfsPoolBytes),
 				"zpool create -m none cutaway $LAB/pool.img",
 				"zpool list",
 			),
@@ -79,7 +79,7 @@ func makePool(ctx context.Context, b *bench.Bench) error {
 	if err := os.WriteFile("pool.img", nil, 0o600); err != nil {
 		return err
 	}
-	if err := os.Truncate("pool.img", poolBytes); err != nil {
+	if err := os.Truncate("pool.img", zfsPoolBytes); err != nil {
 		return err
 	}
 	return runTool(ctx, zpool, "create", "-m", "none", "cutaway", b.Path("pool.img"))

@@ -69,7 +69,7 @@ func withCompared(b *bench.Bench, name string, do func(unionfs.Driver) error) er
 	if name == "devicemapper" {
 		return withDriver(b, func(d *devicemapper.Driver) error { return do(d) })
 	}
-	d, err := driver.Open(b.Path(storeRoot(b, name)), name, driver.Options{Mounter: unionMounter{}})
+	d, err := driver.Open(b.Path(storeRoot(b, name)), name, driver.Options{})
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func All() []bench.Lab {
 		limitsLab(),
 		aufsLab(),
 		overlay2Lab(),
+		imagesLab(),
 		driversLab(),
 		mapperLab(),
 		thinLab(),
@@ -44,6 +45,8 @@ func All() []bench.Lab {
 		cnmLab(),
 		overlayLab(),
 		bindLab(),
+		volumeLab(),
+		initLab(),
 		runtimeLab(),
 		securityLab(),
 	}

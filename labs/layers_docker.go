@@ -8,6 +8,7 @@ import (
 
 	"cutaway/labs/bench"
 	"cutaway/unionfs"
+	"cutaway/unionfs/driver"
 	"cutaway/unionfs/image"
 	"cutaway/unionfs/layertar"
 )
@@ -18,6 +19,11 @@ import (
 var dockerImage = [][]image.File{
 	{{Name: "etc/motd", Mode: 0o644, Data: []byte("from image1\n")}, {Name: "etc/issue", Mode: 0o644, Data: []byte("from image1\n")}},
 	{{Name: "etc/motd", Mode: 0o644, Data: []byte("from image2\n")}, {Name: "opt/tool", Mode: 0o755, Data: []byte("from image2\n")}},
+}
+
+// openLayers opens a store as Docker has one below its root folder.
+func openLayers(b *bench.Bench, root, name string) (unionfs.Driver, error) {
+	return driver.Open(b.Path(root), name, driver.Options{})
 }
 
 // newLayerID is the shell for unionfs.NewID: 64 random hexadecimal digits.

@@ -117,12 +117,17 @@ func (e *Engine) Update(ref string, r Resources, policy *RestartPolicy) error {
 }
 
 func (e *Engine) applyLimits(c *Container) error {
-	s, err := e.call(c.ID)
+	return e.ask(c.ID, Request{Limits: &c.HostConfig.Resources})
+}
+
+// ask has a container's shim do something, and waits until it is done.
+func (e *Engine) ask(id string, r Request) error {
+	s, err := e.call(id)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if err := s.line.Send(Request{Limits: &c.HostConfig.Resources}); err != nil {
+	if err := s.line.Send(r); err != nil {
 		return err
 	}
 	return s.started()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,10 @@ func (e *Engine) Create(o Options) (*Container, error) {
 	}
 	// The folder first: a name is only ever claimed for a container whose folder
 	// exists, and its lock says that its maker is alive.
-	if err := os.Mkdir(e.containerDir(c.ID), 0o710); err != nil {
+	if err := os.MkdirAll(filepath.Join(e.root, "names"), 0o710); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(e.containerDir(c.ID), 0o710); err != nil {
 		return nil, err
 	}
 	lock, err := e.lock(c.ID)
@@ -134,6 +138,24 @@ func (e *Engine) Sweep() error {
 		}
 		err = errors.Join(err, e.sweepOne(id))
 	}
+	return errors.Join(err, e.sweepNames())
+}
+
+// sweepNames gives up the names of containers that are gone.
+func (e *Engine) sweepNames() error {
+	entries, err := os.ReadDir(filepath.Join(e.root, "names"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		id, linkErr := os.Readlink(e.namePath(entry.Name()))
+		if linkErr != nil {
+			continue
+		}
+		if _, statErr := os.Lstat(e.containerDir(id)); errors.Is(statErr, fs.ErrNotExist) {
+			err = errors.Join(err, e.dropName(entry.Name(), id))
+		}
+	}
 	return err
 }
 
@@ -149,5 +171,31 @@ func (e *Engine) sweepOne(id string) error {
 	if _, err := os.Lstat(e.File(id, "config.v2.json")); err == nil {
 		return nil // finished since
 	}
+	if err := e.unmountLayers(id); err != nil {
+		return err
+	}
 	return e.discard(&Container{ID: id}) // a name that it had claimed is free again without it
+}
+
+// unmountLayers unmounts the layers of a container that a dead process has left
+// mounted: it may have been filling the lower one.
+func (e *Engine) unmountLayers(id string) error {
+	root, err := e.Images.ContainerRoot(id)
+	if err != nil {
+		return nil // it did not get so far
+	}
+	for _, layer := range []string{root.MountID, root.InitID} {
+		if layer == "" || !e.driver.Exists(layer) {
+			continue
+		}
+		// Mounting what is mounted tells where; it does not claim it.
+		m, err := e.driver.Mount(layer, unionfs.MountOptions{})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(m.Release(), unmountAbove(m.Path)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

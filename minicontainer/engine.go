@@ -2,8 +2,6 @@ package minicontainer
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,10 +15,11 @@ import (
 
 // Settings say where an engine keeps what.
 type Settings struct {
-	Root         string // such as /var/lib/cutaway: images, layers, records; survives a reboot
-	RunDir       string // such as /run/cutaway: what lives with the processes; best on a tmpfs
-	Driver       string // storage driver; "" chooses, see package storage
-	CgroupParent string // cgroup that containers' groups are made in, from the top; "" is "cutaway"
+	Root         string   // such as /var/lib/cutaway: images, layers, records; survives a reboot
+	RunDir       string   // such as /run/cutaway: what lives with the processes; best on a tmpfs
+	Driver       string   // storage driver; "" chooses, see package storage
+	StorageOpts  []string // options of the driver, see storage.ParseOptions
+	CgroupParent string   // cgroup that containers' groups are made in, from the top; "" is "cutaway"
 }
 
 // Engine does Docker's verbs on one root folder. It keeps nothing in memory
@@ -38,8 +37,8 @@ type Engine struct {
 	host *netdemo.Namespace
 }
 
-// Open opens a root and makes its folders if need be. The host's network is the
-// caller's own network namespace.
+// Open opens a root; folders for containers are made with the first of them. The
+// host's network is the caller's own network namespace.
 func Open(s Settings) (*Engine, error) {
 	if s.CgroupParent == "" {
 		s.CgroupParent = "cutaway"
@@ -50,12 +49,11 @@ func Open(s Settings) (*Engine, error) {
 		return nil, err
 	}
 	s.Root, s.RunDir = root, run
-	for _, dir := range []string{root + "/containers", root + "/names", root + "/networks", run + "/shim"} {
-		if err := os.MkdirAll(dir, 0o710); err != nil {
-			return nil, fmt.Errorf("open engine: %w", err)
-		}
+	opts, err := storage.ParseOptions(s.StorageOpts)
+	if err != nil {
+		return nil, err
 	}
-	images, err := storage.Open(storage.Options{Root: root, Driver: s.Driver})
+	images, err := storage.Open(storage.Options{Root: root, Driver: s.Driver, Drivers: opts})
 	if err != nil {
 		return nil, err
 	}

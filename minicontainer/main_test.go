@@ -190,6 +190,8 @@ func names(t testing.TB, dir string) []string {
 	return all
 }
 
+func innerSpec() netdemo.NetworkSpec { return netdemo.NetworkSpec{Name: "inner", Proxy: true} }
+
 // box are options for a container of the test image.
 func box(name string, cmd ...string) minicontainer.Options {
 	o := minicontainer.Options{Name: name}

@@ -103,6 +103,9 @@ func (e *Engine) resolve(ref string) (string, error) {
 // ids lists the folders of containers, those half made included.
 func (e *Engine) ids() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(e.root, "containers"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	var ids []string
 	for _, entry := range entries {
 		if len(entry.Name()) == 64 {

@@ -96,6 +96,7 @@ func (e *Engine) ConnectNetwork(network, ref string, s EndpointSettings) error {
 	if err != nil {
 		return err
 	}
+	joined := false
 	_, err = e.Change(c.ID, func(c *Container) error {
 		mode, err := c.Mode()
 		switch {
@@ -118,9 +119,13 @@ func (e *Engine) ConnectNetwork(network, ref string, s EndpointSettings) error {
 			return err
 		}
 		defer ns.Close()
+		joined = true
 		return e.join(c, ns, name, false)
 	})
-	return err
+	if err != nil || !joined {
+		return err
+	}
+	return e.ask(c.ID, Request{Names: true})
 }
 
 // DisconnectNetwork takes a container off a network.

@@ -49,7 +49,11 @@ func (e *Engine) CreateNetwork(spec netdemo.NetworkSpec, labels map[string]strin
 		return nil, err
 	}
 	r := &NetworkRecord{ID: n.ID, Created: time.Now().UTC(), Labels: labels, Spec: n.Spec}
-	if err := writeJSON(e.networkFile(spec.Name), r); err != nil {
+	err = os.MkdirAll(filepath.Join(e.root, "networks"), 0o710)
+	if err == nil {
+		err = writeJSON(e.networkFile(spec.Name), r)
+	}
+	if err != nil {
 		return nil, errors.Join(err, n.Delete())
 	}
 	return r, nil
@@ -82,11 +86,22 @@ func (e *Engine) Network(name string) (*netdemo.Network, error) {
 		}
 		spec = r.Spec
 	}
-	n, err = nets.CreateNetwork(spec)
-	if errors.Is(err, netdemo.ErrNameTaken) { // somebody was faster
-		return nets.Network(name)
+	return createOnce(nets, spec)
+}
+
+// createOnce makes a network that others may be making at the same moment. A
+// bridge of that name that belongs to no network of ours is left alone, be it a
+// stranger's or one whose record was lost; ours gets another name then.
+func createOnce(nets *netdemo.Controller, spec netdemo.NetworkSpec) (*netdemo.Network, error) {
+	n, err := nets.CreateNetwork(spec)
+	if !errors.Is(err, netdemo.ErrNameTaken) {
+		return n, err
 	}
-	return n, err
+	if n, err := nets.Network(spec.Name); err == nil || spec.Bridge == "" {
+		return n, err
+	}
+	spec.Bridge = ""
+	return createOnce(nets, spec)
 }
 
 // remake makes a network's bridge again; endpoints of the old one are dead.
@@ -101,7 +116,7 @@ func (e *Engine) remake(nets *netdemo.Controller, n *netdemo.Network) (*netdemo.
 	if err != nil {
 		return nil, err
 	}
-	return nets.CreateNetwork(n.Spec)
+	return createOnce(nets, n.Spec)
 }
 
 // NotFoundNetwork says that there is no network of that name.

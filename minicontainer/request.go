@@ -10,6 +10,8 @@ type Request struct {
 	Wait   bool           `json:",omitempty"`
 	// CallOff ends the waiting for a restart.
 	CallOff bool `json:",omitempty"`
+	// Names says that the container is on one more network.
+	Names bool `json:",omitempty"`
 	// Limits are the container's new ones.
 	Limits *Resources `json:",omitempty"`
 	// Files says which of the streams came with the message: some of "i", "o", "e".

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func (e *Engine) spawnShim(id string, line *os.File) error {
 	defer null.Close()
 	s := e.settings
 	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{ShimName, id, s.Root, s.RunDir, s.Driver, s.CgroupParent},
+		Path: "/proc/self/exe", Args: []string{ShimName, id, s.Root, s.RunDir, s.Driver, s.CgroupParent, strings.Join(s.StorageOpts, ",")},
 		Env: os.Environ(), Dir: "/", ExtraFiles: []*os.File{line},
 		Stdin: null, Stdout: null, Stderr: null,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},

@@ -9,7 +9,6 @@ import (
 	"cutaway/internal/journal"
 	"cutaway/labs/lesson"
 	"cutaway/minicontainer/storage"
-	"cutaway/unionfs/driver"
 	"cutaway/unionfs/image"
 )
 
@@ -59,7 +58,12 @@ func (p *program) clean() error {
 // cleanStores takes half-made layers away, not images: of those that had
 // something to clean or could not be looked through.
 func (p *program) cleanStores(words *lesson.Words) (found, failed int) {
-	for _, c := range storage.Clean(p.root, driver.Options{}) {
+	opts, err := storage.ParseOptions(p.storageOpts)
+	if err != nil {
+		fmt.Fprintln(p.err, "cutaway:", err)
+		return 0, 1
+	}
+	for _, c := range storage.Clean(p.root, opts) {
 		switch {
 		case errors.Is(c.Err, image.ErrBusy):
 			found++

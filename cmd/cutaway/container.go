@@ -52,7 +52,17 @@ func (p *program) engine() (api.Backend, error) {
 }
 
 func (p *program) settings() minicontainer.Settings {
-	return minicontainer.Settings{Root: p.root, RunDir: filepath.Join(p.runDir, "engine"), Driver: p.storageDriver, CgroupParent: p.cgroupParent}
+	return minicontainer.Settings{Root: p.root, RunDir: filepath.Join(p.runDir, "engine"), Driver: p.storageDriver, CgroupParent: p.cgroupParent, StorageOpts: p.storageOpts}
+}
+
+// withEngineHere opens the engine in this process, for what no daemon is asked.
+func (p *program) withEngineHere(do func(*minicontainer.Engine) error) (err error) {
+	e, err := minicontainer.Open(p.settings())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	return do(e)
 }
 
 // withEngine opens the engine for one command.

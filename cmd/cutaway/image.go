@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"cutaway/minicontainer"
 	"cutaway/unionfs/image"
 )
 
@@ -59,7 +60,7 @@ func (p *program) imageRm() *cobra.Command {
 		Short:   "Remove one or more images",
 		Args:    atLeast(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return p.withStore(func(s *image.Store) error { return p.removeImages(s, args, force) })
+			return p.withEngineHere(func(e *minicontainer.Engine) error { return p.removeImages(e, args, force) })
 		},
 	})
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "force removal of the image")
@@ -68,11 +69,16 @@ func (p *program) imageRm() *cobra.Command {
 
 // removeImages goes on after a name that fails, as Docker does. With force, names
 // that are unknown are said but no failure.
-func (p *program) removeImages(s *image.Store, names []string, force bool) error {
+func (p *program) removeImages(e *minicontainer.Engine, names []string, force bool) error {
+	s := e.Images
+	running, err := runningContainers(e)
+	if err != nil {
+		return err
+	}
 	var problems []string
 	failed := false
 	for _, name := range names {
-		list, err := s.Remove(name, force, usesOf(s))
+		list, err := s.Remove(name, force, usesOf(s, running))
 		for _, r := range list {
 			fmt.Fprintln(p.out, r)
 		}
@@ -90,9 +96,20 @@ func (p *program) removeImages(s *image.Store, names []string, force bool) error
 	return nil
 }
 
+// runningContainers are read before an image is removed: once the store is
+// locked for that, containers cannot be looked at any more.
+func runningContainers(e *minicontainer.Engine) (map[string]bool, error) {
+	list, err := e.List(minicontainer.ListOptions{})
+	running := map[string]bool{}
+	for _, c := range list {
+		running[c.ID] = true
+	}
+	return running, err
+}
+
 // usesOf tells which containers stand on an image, by the layers that the store
 // keeps for containers.
-func usesOf(s *image.Store) func(digest.Digest) ([]image.Use, error) {
+func usesOf(s *image.Store, running map[string]bool) func(digest.Digest) ([]image.Use, error) {
 	return func(id digest.Digest) ([]image.Use, error) {
 		img, err := s.Get(id)
 		if err != nil {
@@ -102,7 +119,7 @@ func usesOf(s *image.Store) func(digest.Digest) ([]image.Use, error) {
 		var uses []image.Use
 		for _, r := range roots {
 			if r.Parent == img.ChainID() {
-				uses = append(uses, image.Use{Container: r.Container})
+				uses = append(uses, image.Use{Container: r.Container, Running: running[r.Container]})
 			}
 		}
 		return uses, err

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -116,21 +118,39 @@ func (p *program) load(s *image.Store, r io.Reader) error {
 	return err
 }
 
-// withInput opens a file, or stdin for "" and "-". The reading ends with an
-// error when a signal comes, so that what was taken in is taken back.
+// withInput opens a file, a page of the web, or stdin for "" and "-". The reading
+// ends with an error when a signal comes, so that what was taken in is taken back.
 func (p *program) withInput(ctx context.Context, name string, do func(io.Reader) error) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	in := p.in
-	if name != "" && name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	in, err := p.open(ctx, name)
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	return interrupted(ctx, do(untilDone{ctx, in}))
+}
+
+func (p *program) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	switch {
+	case name == "" || name == "-":
+		return p.in, nil
+	case !strings.HasPrefix(name, "http://") && !strings.HasPrefix(name, "https://"):
+		return os.Open(name)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, name, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		answer.Body.Close()
+		return nil, fmt.Errorf("%s: the server answers %s", name, answer.Status)
+	}
+	return answer.Body, nil
 }
 
 // untilDone is a reader that fails once ctx is done.

@@ -14,7 +14,7 @@ func (p *program) imageImport() *cobra.Command {
 	var changes []string
 	var message string
 	cmd := p.dockerCommand(&cobra.Command{
-		Use:   "import [OPTIONS] file|- [REPOSITORY[:TAG]]",
+		Use:   "import [OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
 		Short: "Import the contents from a tarball to create a filesystem image",
 		Args:  func(_ *cobra.Command, args []string) error { return oneOrTwo(args) },
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -183,6 +184,15 @@ func TestArchives(t *testing.T) {
 	}
 	if got := s.ok("history", "--format", "{{.Comment}}", "tree:v1"); got != "mine" {
 		t.Errorf("import -m mine gave the comment %q", got)
+	}
+	web := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer web.Close()
+	if r := s.run("import", web.URL+"/nothing.tar"); r.code != 1 || !strings.Contains(r.stderr, "404") {
+		t.Errorf("import of a page that is not there = %d, %q; want 1 and why", r.code, r.stderr)
+	}
+	s.ok("import", web.URL+"/tree.tar", "tree:v2")
+	if got := s.ok("images", "--filter", "until=10h", "-q", "tree"); got != "" {
+		t.Errorf("images older than ten hours: %s; want none", got)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".cutaway-save-*")); len(left) > 0 {
 		t.Errorf("save left %v", left)

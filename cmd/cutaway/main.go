@@ -78,6 +78,7 @@ type program struct {
 	lang     string
 
 	root, storageDriver string // which images and containers
+	storageOpts         []string
 	host, cgroupParent  string // whose engine, and where its groups are
 }
 
@@ -124,7 +125,7 @@ func (p *program) rootCommand() *cobra.Command {
 	p.stateFlags(flags)
 	p.engineFlags(flags)
 	root.AddCommand(p.containerCommands()...)
-	root.AddCommand(p.networkCommand(), p.volumeCommand())
+	root.AddCommand(p.networkCommand(), p.volumeCommand(), p.daemonCommand())
 	root.AddCommand(p.imageCommands()...)
 	root.AddCommand(p.systemCommand())
 	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),

@@ -83,11 +83,11 @@ func pruneImages(s *image.Store, filters []image.Filter) (removed []string, free
 		return nil, 0, err
 	}
 	for _, r := range rows {
-		used, err := usesOf(s)(r.ID)
+		used, err := usesOf(s, nil)(r.ID)
 		if err != nil || len(used) > 0 {
 			continue // used, or gone with an image that was just removed
 		}
-		list, err := s.Remove(pruneName(r), false, usesOf(s))
+		list, err := s.Remove(pruneName(r), false, usesOf(s, nil))
 		if err != nil {
 			return removed, 0, err
 		}

@@ -22,11 +22,16 @@ func (p *program) stateFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.root, "root", envOr("CUTAWAY_ROOT", ground.StateRoot()), "folder of images, layers and containers")
 	flags.StringVar(&p.storageDriver, "storage-driver", os.Getenv("CUTAWAY_STORAGE_DRIVER"),
 		"storage driver: "+strings.Join(driver.Names(), ", ")+" (default: the one used before, else the best that works)")
+	flags.StringArrayVar(&p.storageOpts, "storage-opt", nil, "storage driver options, such as zfs.fsname=POOL/DATASET or dm.basesize=10G")
 }
 
 // withStore opens the image store for one command.
 func (p *program) withStore(do func(s *image.Store) error) (err error) {
-	s, err := storage.Open(storage.Options{Root: p.root, Driver: p.storageDriver})
+	opts, err := storage.ParseOptions(p.storageOpts)
+	if err != nil {
+		return err
+	}
+	s, err := storage.Open(storage.Options{Root: p.root, Driver: p.storageDriver, Drivers: opts})
 	if err != nil {
 		return err
 	}

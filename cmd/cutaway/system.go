@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cutaway/minicontainer"
 	"cutaway/unionfs/image"
 )
 
@@ -104,8 +105,8 @@ func (p *program) systemPrune() *cobra.Command {
 		Short: "Remove unused data",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return p.withStore(func(s *image.Store) error {
-				list, err := systemPrunings(s, all, filters)
+			return p.withEngineHere(func(e *minicontainer.Engine) error {
+				list, err := systemPrunings(e, all, filters)
 				if err != nil {
 					return err
 				}
@@ -124,9 +125,13 @@ func (p *program) systemPrune() *cobra.Command {
 
 // systemPrunings lists what `system prune` does, in this order: what is removed
 // first frees what comes later.
-func systemPrunings(s *image.Store, all bool, filters []string) ([]pruning, error) {
-	images, err := imagePruning(s, all, filters)
-	return []pruning{images}, err
+func systemPrunings(e *minicontainer.Engine, all bool, filters []string) ([]pruning, error) {
+	containers := pruning{warning: "all stopped containers", title: "Deleted Containers:",
+		prune: func() ([]string, int64, error) { return e.Prune(filterMap(filters)) }}
+	networks := pruning{warning: "all networks not used by at least one container", title: "Deleted Networks:",
+		prune: func() ([]string, int64, error) { gone, err := e.PruneNetworks(); return gone, 0, err }}
+	images, err := imagePruning(e.Images, all, filters)
+	return []pruning{containers, networks, images}, err
 }
 
 func pruneWarning(list []pruning) string {

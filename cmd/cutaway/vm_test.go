@@ -151,3 +151,24 @@ func TestNoQEMUIsUntested(t *testing.T) {
 		}
 	}
 }
+
+// TestGuestDevicemapperImages: a thin pool comes up with the command that needs
+// it and goes with the last one.
+func TestGuestDevicemapperImages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: boots a virtual machine")
+	}
+	s := withVM(t)
+	const script = `set -e
+mkfs.ext4 -q -E lazy_itable_init=1 /dev/vda; mkdir /scratch; mount /dev/vda /scratch
+c() { cutaway --root /scratch/root --storage-driver devicemapper --storage-opt dm.basesize=64M "$@"; }
+c pull -q box
+c image inspect -f '{{.GraphDriver.Name}}' box
+c save box | tar t | grep -c layer.tar
+c rmi -f box >/dev/null
+dmsetup ls; losetup -a; c images -aq; cutaway --root /scratch/root clean`
+	want := "docker.io/library/box:latest\ndevicemapper\n2\nNo devices found\nnothing to clean\n"
+	if r := s.run("vm", "run", "--scratch", "1024", "--", "sh", "-c", script); r.code != 0 || r.stdout != want {
+		t.Errorf("images on devicemapper = %d, %q; want %q; stderr %s", r.code, r.stdout, want, r.stderr)
+	}
+}

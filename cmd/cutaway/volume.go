@@ -16,13 +16,8 @@ func (p *program) volumeCommand() *cobra.Command {
 }
 
 // withVolumes opens the engine for one command on volumes: it knows who uses them.
-func (p *program) withVolumes(do func(*minicontainer.Engine, *volumedemo.Store) error) (err error) {
-	e, err := minicontainer.Open(p.settings())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, e.Close()) }()
-	return do(e, e.Volumes())
+func (p *program) withVolumes(do func(*minicontainer.Engine, *volumedemo.Store) error) error {
+	return p.withEngineHere(func(e *minicontainer.Engine) error { return do(e, e.Volumes()) })
 }
 
 func (p *program) volumeCreate() *cobra.Command {

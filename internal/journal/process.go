@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -104,8 +105,8 @@ type MarkedProcess struct {
 	Token string
 }
 
-// Marked finds the processes whose environment carries the run's token. A
-// process that may not be looked into (another user's) is none of ours.
+// Marked finds the processes whose environment carries the run's token, and
+// those in the run's containers. A process that may not be looked into (another user's) is none of ours.
 func Marked(token string) []Process {
 	var found []Process
 	for _, p := range AllMarked() {
@@ -123,6 +124,11 @@ func AllMarked() []MarkedProcess {
 	for _, path := range paths {
 		environ, err := os.ReadFile(path)
 		token := tokenIn(environ)
+		if token == "" {
+			// A container has an environment of its own, but is in the run's group.
+			groups, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cgroup"))
+			token, err = tokenOfContainer(string(groups)), nil
+		}
 		if err != nil || token == "" {
 			continue
 		}
@@ -142,6 +148,18 @@ func tokenIn(environ []byte) string {
 		if token, ok := bytes.CutPrefix(entry, []byte(TokenVariable+"=")); ok {
 			return string(token)
 		}
+	}
+	return ""
+}
+
+// containerGroup is the group of a container that a run has made: the run's
+// own, which names it, and in it one that is called by the container's id.
+var containerGroup = regexp.MustCompile(`(?m)/cutaway-(\d+-\d+)/[0-9a-f]{64}(/|$)`)
+
+// tokenOfContainer finds the run in /proc/PID/cgroup (cgroups(7)).
+func tokenOfContainer(groups string) string {
+	if m := containerGroup.FindStringSubmatch(groups); m != nil {
+		return m[1]
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -62,5 +63,21 @@ func TestProcessesAreEndedFirst(t *testing.T) {
 	}
 	if err := run.End(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestContainersOfARunAreFound(t *testing.T) {
+	id := strings.Repeat("0a", 32)
+	for groups, want := range map[string]string{
+		"8:pids:/cutaway-12-34/" + id + "\n0::/x\n":        "12-34",
+		"0::/a/cutaway-12-34/" + id + "/inner\n":           "12-34",
+		"0::/cutaway-12-34\n":                              "", // a learner's own process, moved there by hand
+		"0::/cutaway-12-34/" + id + "0\n":                  "",
+		"0::/cutaway/" + id + "\n":                         "", // not of a run
+		"8:pids:/cutaway-12-34-box\n0::/cutaway-12-34/b\n": "",
+	} {
+		if got := tokenOfContainer(groups); got != want {
+			t.Errorf("tokenOfContainer(%q) = %q; want %q", groups, got, want)
+		}
 	}
 }

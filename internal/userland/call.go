@@ -59,13 +59,11 @@ func (c *call) complain(err error) {
 
 // words says "PATH: reason" without the name of the system call.
 func words(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Path + ": " + reason(path.Err)
-	}
-	var link *os.LinkError
-	if errors.As(err, &link) {
-		return link.Old + " -> " + link.New + ": " + reason(link.Err)
+	switch err := err.(type) {
+	case *fs.PathError:
+		return err.Path + ": " + reason(err.Err)
+	case *os.LinkError:
+		return err.Old + " -> " + err.New + ": " + reason(err.Err)
 	}
 	return reason(err)
 }

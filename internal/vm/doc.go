@@ -2,7 +2,7 @@
 //
 // Many machines cannot perform every lab: no root, another system's kernel, or a
 // kernel without what a lab needs. This package borrows a kernel that has it.
-// Nothing is installed, no disk image is made, and nothing is left behind.
+// Nothing is installed, and nothing is left behind but a cache.
 //
 //	  the person's machine                    the guest
 //	+------------------------+            +-----------------------------+
@@ -10,6 +10,7 @@
 //	|   Machine.Run          |  frames    |   |  /init = cutaway, PID 1 |
 //	|     link  <============|============|=> agent  /dev/vport0p1      |
 //	|   console watcher <----|--- ttyS0 --|-- printk, panic             |
+//	|   cache: /usr's image -|- virtio ---|-> /usr, EROFS, read-only    |
 //	+---------|--------------+            |   |-- CMD (own session)     |
 //	          | fork, Pdeathsig           |   |-- /sbin/modprobe        |
 //	     qemu-system-x86_64 -------------> +-----------------------------+
@@ -18,7 +19,8 @@
 //
 //   - a kernel:    kernel.go, prepare.go, debian.go, apt.go, deb.go, ar.go, image.go, cache.go
 //   - its modules: modinfo.go, modules.go
-//   - a userland:  lists.go, programs.go, initramfs.go, rootfs.go, cpio.go, pack.go
+//   - a userland:  lists.go, programs.go, initramfs.go, rootfs.go, cpio.go, pack.go, disk.go,
+//     package erofs
 //   - a machine:   qemu.go, accel.go, process.go, console.go, machine.go, explain.go
 //   - the wire:    frame.go, window.go, link.go, message.go, run.go
 //   - the guest:   guest.go, setup.go, modprobe.go, reap.go, agent.go, task.go
@@ -29,6 +31,9 @@
 //     /init in it becomes PID 1 (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
 //   - newc: the cpio format of that archive (Documentation/driver-api/early-userspace/buffer-format.rst).
 //   - TCG: QEMU's own interpreter of machine code; needs no /dev/kvm, is ~20 times slower.
+//   - EROFS: a read-only file system. /usr lies on a disk with one, so that a guest
+//     reads what it uses; a kernel that has no erofs and virtio_blk gets all in its
+//     initramfs (Documentation/filesystems/erofs.rst).
 //   - PVH: a way to enter an uncompressed kernel directly in 32-bit mode
 //     (include/xen/interface/elfnote.h, XEN_ELFNOTE_PHYS32_ENTRY). It spares the
 //     guest the decompression of its own kernel, which TCG makes slow.

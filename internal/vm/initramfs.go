@@ -109,6 +109,7 @@ func dropOld(dir, kind string, keep int) error {
 type initramfsPlan struct {
 	release, config string
 	binary          string
+	libraries       []string          // that the binary needs: none for the static cutaway
 	files           map[string]string // path in the guest -> file on the host
 	links           map[string]string // path in the guest -> target
 	eager           []string          // modules to load at once
@@ -137,11 +138,11 @@ func planInitramfs(spec InitramfsSpec, from userland) (*initramfsPlan, error) {
 	if spec.Modules == nil {
 		spec.Modules = DefaultModules
 	}
-	libraries, err := from.Libraries(p.binary) // none for the static cutaway
-	if err != nil {
+	var err error
+	if p.libraries, err = from.Libraries(p.binary); err != nil {
 		return nil, err
 	}
-	p.addFiles(libraries)
+	p.addFiles(p.libraries)
 	if err := p.addPrograms(spec.Programs, from); err != nil {
 		return nil, err
 	}
@@ -149,8 +150,7 @@ func planInitramfs(spec InitramfsSpec, from userland) (*initramfsPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	// PID 1 mounts /usr, so nothing that it needs may be there.
-	p.onDisk = modules.Has(diskModules...) && len(libraries) == 0 && p.allBelow("usr/")
+	p.onDisk = modules.Has(diskModules...) && p.allBelow("usr/")
 	if err := p.addModules(modules, spec.Kernel.Modules, spec.Modules); err != nil {
 		return nil, err
 	}

@@ -202,6 +202,9 @@ func TestLiveSystem(t *testing.T) {
 	for _, c := range []struct{ name, line, want string }{
 		{"PID 1 is cutaway", "readlink /proc/1/exe", SelfPath},
 		{"cgroup v2 with every controller below", "cd /sys/fs/cgroup && [ \"$(cat cgroup.controllers)\" = \"$(cat cgroup.subtree_control)\" ] && stat -f -c %T .", "cgroup2fs"},
+		{"/usr is the disk", "stat -f -c %t /usr/bin; grep -c ' /usr erofs ro,' /proc/mounts", "e0f5e1e2\n1"},
+		{"cutaway in PATH", "readlink -f $(command -v cutaway)", SelfPath},
+		{"all else can be written", "for d in / /etc /root /home/learner /mnt /opt /srv /var/lib /tmp /run; do mkdir -p $d && touch $d/x && rm $d/x || echo $d; done", ""},
 		{"lo is up", "ip -br addr show lo | grep -c 127.0.0.1", "1"},
 		{"modules come on demand", "unshare -m sh -c 'mount -t tmpfs t /mnt && mkdir /mnt/l /mnt/u /mnt/w && mount -t overlay o -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/l && stat -f -c %T /mnt/l'", "overlayfs"},
 		{"device mapper by its node", "dmsetup create z --table '0 8 zero' && dmsetup remove z && echo ok", "ok"},
@@ -209,7 +212,7 @@ func TestLiveSystem(t *testing.T) {
 		{"nftables", "unshare -n sh -c 'nft add table t && nft list tables'", "table ip t"},
 		{"iptables", "unshare -n sh -c 'iptables -t nat -A POSTROUTING -j MASQUERADE && iptables -t nat -S | tail -1'", "-A POSTROUTING -j MASQUERADE"},
 		{"loop device", "cd /tmp && truncate -s 16M disk && l=$(losetup -f --show disk) && mkfs.ext4 -q $l && losetup -d $l && echo ok", "ok"},
-		{"scratch disk", "cat /sys/block/vda/size", "131072"},
+		{"scratch disk is the first", "cat /sys/block/vda/size /sys/block/vda/ro; cat /sys/block/vdb/ro /sys/block/vdb/serial", "131072\n0\n1\ncutaway-usr"},
 		{"pivot_root", "unshare -m sh -c 'mount -t tmpfs t /mnt && mkdir /mnt/old && cp /bin/busybox /mnt && cd /mnt && pivot_root . old && /busybox ls /'", "busybox\nold"},
 		{"no zombies", "(sleep 0.1 &) ; sleep 0.5; ps -eo stat= | grep -c '^Z' || true", "0"},
 		{"the kernel's config", "grep -c '^CONFIG_OVERLAY_FS=m' /boot/config-$(uname -r)", "1"},

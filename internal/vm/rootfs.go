@@ -143,23 +143,33 @@ type tree interface {
 	Has(name string) bool
 }
 
-// archive writes the initramfs. With a disk, what lies below /usr is on that, but for
-// the modules that are needed to mount it.
+// archive writes the initramfs. With a disk, what lies below /usr is on that.
 func (p *initramfsPlan) archive(w io.Writer) error {
 	c := newCpioWriter(w, time.Now())
-	err := p.writeSkeleton(c)
-	if err == nil {
-		err = copyInto(c, guestBinary, p.binary, 0o755)
+	usr := p.writeUsr
+	if p.onDisk {
+		usr = p.writeBoot
 	}
-	if err == nil && p.onDisk {
-		err = p.writeModules(c, p.bootModules)
-	} else if err == nil {
-		err = p.writeUsr(c)
+	for _, step := range []func(*cpioWriter) error{p.writeSkeleton, p.writeBinary, func(c *cpioWriter) error { return usr(c) }, (*cpioWriter).Close} {
+		if err := step(c); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	return nil
+}
+
+func (p *initramfsPlan) writeBinary(c *cpioWriter) error {
+	return copyInto(c, guestBinary, p.binary, 0o755)
+}
+
+// writeBoot writes what PID 1 needs below /usr to mount the disk there.
+func (p *initramfsPlan) writeBoot(t tree) error {
+	for _, lib := range p.libraries {
+		if err := copyInto(t, guestPath(lib), lib, 0o755); err != nil {
+			return err
+		}
 	}
-	return c.Close()
+	return p.writeModules(t, p.bootModules)
 }
 
 // writeUsr writes what lies below /usr: programs, libraries, modules.

@@ -54,7 +54,7 @@ func makeLabHost(run *journal.Run, runDir string) (string, error) {
 		return "", fmt.Errorf("mount a tmpfs on %s: %w", stage, err)
 	}
 	lab := filepath.Join(stage, "lab")
-	return lab, errors.Join(os.Mkdir(lab, 0o755), nameProgram(stage), coverRun(stage, runDir), protect(runDir), raiseLoopback())
+	return lab, errors.Join(os.Mkdir(lab, 0o755), nameProgram(stage), placeEngine(lab, run.ID), coverRun(stage, runDir), protect(runDir), raiseLoopback())
 }
 
 // nameProgram lets shell lines and the learner's shells say `cutaway` and mean
@@ -69,6 +69,17 @@ func nameProgram(stage string) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	return errors.Join(os.Symlink(exe, filepath.Join(bin, "cutaway")), os.Setenv("PATH", bin+":"+os.Getenv("PATH")))
+}
+
+// placeEngine tells the commands for containers, here and in the learner's
+// shells, to keep all that they make in the scratch folder, and their control
+// groups where the run's are looked for.
+func placeEngine(lab, run string) error {
+	var errs []error
+	for name, value := range map[string]string{"ROOT": lab + "/root", "RUN_DIR": lab + "/run", "CGROUPS": "cutaway-" + run} {
+		errs = append(errs, os.Setenv("CUTAWAY_"+name, value))
+	}
+	return errors.Join(errs...)
 }
 
 // protect makes the learner's own files read-only for the lab. A mount

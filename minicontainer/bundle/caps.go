@@ -38,7 +38,8 @@ func capabilities(add, drop []string, privileged bool, kernel map[string]bool) (
 	var set []string
 	switch {
 	case privileged || addAll:
-		set = slices.Clone(allCapabilities)
+		// All means all that there are to give: what this process has itself.
+		set = slices.DeleteFunc(slices.Clone(allCapabilities), func(c string) bool { return kernel != nil && !kernel[c] })
 	case !dropAll:
 		set = slices.Clone(defaultCapabilities)
 	}
@@ -46,8 +47,6 @@ func capabilities(add, drop []string, privileged bool, kernel map[string]bool) (
 	if !privileged {
 		set = slices.DeleteFunc(set, func(c string) bool { return slices.Contains(drop, c) })
 	}
-	// What this process has not got itself it cannot give.
-	set = slices.DeleteFunc(set, func(c string) bool { return kernel != nil && !kernel[c] })
 	slices.Sort(set)
 	return slices.Compact(set), nil
 }

@@ -36,12 +36,13 @@ func Main() {
 	if os.Args[0] != bundle.InitPath || len(os.Args) < 3 || os.Args[1] != "--" {
 		return
 	}
+	wait := oci.Collect() // before there is a child: what comes early is meant for it
 	pid, err := start(os.Args[2:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "init:", err)
 		os.Exit(code(err))
 	}
-	status, err := oci.Wait(pid)
+	status, err := wait(pid)
 	if err != nil {
 		os.Exit(1)
 	}

@@ -20,18 +20,24 @@ func Adopt() error {
 // Wait passes signals on to a child of this process until it ends, and returns
 // its exit status as a shell has it: 128 plus the signal that killed it. Other
 // children that end meanwhile are reaped.
-func Wait(pid int) (int, error) {
+func Wait(pid int) (int, error) { return Collect()(pid) }
+
+// Collect collects signals from now on, for a child that is yet to be started;
+// what it gives is Wait for that child.
+func Collect() (wait func(pid int) (int, error)) {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, forwarded()...)
-	defer signal.Stop(signals)
-	go func() {
-		for s := range signals {
-			if n, ok := s.(unix.Signal); ok {
-				unix.Kill(pid, n) // it may be gone already
+	return func(pid int) (int, error) {
+		defer signal.Stop(signals)
+		go func() {
+			for s := range signals {
+				if n, ok := s.(unix.Signal); ok {
+					unix.Kill(pid, n) // it may be gone already
+				}
 			}
-		}
-	}()
-	return reapUntil(pid), nil
+		}()
+		return reapUntil(pid), nil
+	}
 }
 
 // forwarded are the signals that are passed on. Left out is what is meant for

@@ -15,6 +15,7 @@ func (s *shim) exec(line *minicontainer.Line, a *admitted) {
 	defer line.Close()
 	own, _ := newStreams()
 	own.once = true
+	defer own.attach(a.client)() // the caller reads to the end: our copies must go
 	ended, pid, err := s.startExec(own, a)
 	if err != nil {
 		line.Send(minicontainer.Reply{Error: err.Error(), Code: startCode(err)})
@@ -57,11 +58,14 @@ func (s *shim) startExec(own *streams, a *admitted) (<-chan int, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	process, err := bundle.ExecProcess(rc.Spec, c, *a.Exec, user, nil)
+	have, err := rights()
 	if err != nil {
 		return nil, 0, err
 	}
-	own.attach(a.client)
+	process, err := bundle.ExecProcess(rc.Spec, c, *a.Exec, user, have)
+	if err != nil {
+		return nil, 0, err
+	}
 	wantsInput := a.client.In != nil
 	ends, err := own.open(a.Exec.Tty, wantsInput)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"cutaway/cgroupdemo"
 	"cutaway/minicontainer"
 	"cutaway/minicontainer/bundle"
+	"cutaway/nsdemo"
 )
 
 // facts looks up what the bundle needs to know of the machine.
@@ -38,6 +39,9 @@ func (l *life) facts() (f bundle.Facts, err error) {
 	if f.Devices, err = bundle.FindDevices(h.Devices); err != nil {
 		return f, err
 	}
+	if f.Kernel, err = rights(); err != nil {
+		return f, err
+	}
 	if h.Privileged {
 		if f.HostDevices, err = bundle.HostDevices(); err != nil {
 			return f, err
@@ -47,6 +51,16 @@ func (l *life) facts() (f bundle.Facts, err error) {
 		return f, err
 	}
 	return f, l.neighbours(&f)
+}
+
+// rights are the capabilities that this process has, and so can give.
+func rights() (map[string]bool, error) {
+	st, err := nsdemo.ReadStatus("/proc", os.Getpid())
+	have := map[string]bool{}
+	for _, name := range nsdemo.CapabilityNames(st.CapPrm) {
+		have[name] = true
+	}
+	return have, err
 }
 
 func unified() (bool, error) {

@@ -3,6 +3,7 @@ package shim
 import (
 	"os"
 	"os/signal"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -15,7 +16,7 @@ const lineFD = 3
 
 // Main makes this process a shim, and does not return, if it was started as one.
 func Main() {
-	if os.Args[0] != minicontainer.ShimName || len(os.Args) != 6 {
+	if os.Args[0] != minicontainer.ShimName || len(os.Args) != 7 {
 		return
 	}
 	unix.CloseOnExec(lineFD)
@@ -26,7 +27,7 @@ func Main() {
 		os.Exit(2)
 	}
 	id := os.Args[1]
-	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5]})
+	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5], StorageOpts: storageOpts(os.Args[6])})
 	if err != nil {
 		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
 		os.Exit(1)
@@ -39,6 +40,14 @@ func Main() {
 	s.run(line)
 	lock.Close()
 	os.Exit(0)
+}
+
+// storageOpts are options as one argument; none is the empty one.
+func storageOpts(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
 }
 
 // begin opens what a shim needs.

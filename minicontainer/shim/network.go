@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"cutaway/minicontainer"
 	"cutaway/netdemo"
 )
 
@@ -65,6 +66,26 @@ func (l *life) serveNames() error {
 	return err
 }
 
+// rename writes the container's files anew, as it is on one more network, and
+// begins to answer for names if that one is the first that has them.
+func (s *shim) rename() error {
+	_, err := s.engine.Change(s.id, func(c *minicontainer.Container) error {
+		l := s.life
+		if l == nil || !c.State.Running || c.State.Restarting {
+			return nil
+		}
+		l.c = c
+		if err := l.writeFiles(); err != nil {
+			return err
+		}
+		if l.names != nil || !l.named() {
+			return nil
+		}
+		return l.serveNames()
+	})
+	return err
+}
+
 func (l *life) upstreams() ([]netip.AddrPort, error) {
 	if servers := l.c.HostConfig.DNS; len(servers) > 0 {
 		return netdemo.ParseUpstreams(strings.NewReader("nameserver " + strings.Join(servers, "\nnameserver ") + "\n"))
@@ -101,7 +122,7 @@ func (l *life) linkedAddresses() (map[string]netip.Addr, error) {
 		}
 		s := other.NetworkSettings.Networks["bridge"]
 		if !other.State.Running || s == nil {
-			return nil, fmt.Errorf("Cannot link to a non running container: %s AS %s", other.Name, l.c.Name+"/"+alias)
+			return nil, fmt.Errorf("cannot link to a non running container: %s AS %s", other.Name, l.c.Name+"/"+alias)
 		}
 		addr, err := netip.ParseAddr(s.IPAddress)
 		if err != nil {

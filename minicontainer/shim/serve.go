@@ -70,12 +70,9 @@ func (s *shim) answer(line *minicontainer.Line) {
 		s.hear(line)
 		s.attend(line, a)
 	case a.Limits != nil:
-		reply := minicontainer.Reply{Started: true}
-		if err := s.limit(a.Limits); err != nil {
-			reply = minicontainer.Reply{Error: err.Error(), Code: 125}
-		}
-		line.Send(reply)
-		line.Close()
+		report(line, s.limit(a.Limits))
+	case a.Names:
+		report(line, s.rename())
 	case a.CallOff:
 		select {
 		case s.calledOff <- struct{}{}:
@@ -83,6 +80,16 @@ func (s *shim) answer(line *minicontainer.Line) {
 		}
 		line.Close()
 	}
+}
+
+// report says that something is done, or why not.
+func report(line *minicontainer.Line, err error) {
+	reply := minicontainer.Reply{Started: true}
+	if err != nil {
+		reply = minicontainer.Reply{Error: err.Error(), Code: 125}
+	}
+	line.Send(reply)
+	line.Close()
 }
 
 // attend hears what an attached client says later: the size of its terminal, or

@@ -24,7 +24,7 @@ func Open(o Options) (*image.Store, error) {
 			return nil, err
 		}
 	}
-	d, err := driver.Open(o.Root, o.Driver, o.Drivers)
+	d, err := openDriver(o)
 	if err != nil {
 		return nil, fmt.Errorf("open the image store in %s: %w", o.Root, withCause(err))
 	}
@@ -33,6 +33,13 @@ func Open(o Options) (*image.Store, error) {
 		return nil, errors.Join(fmt.Errorf("open the image store in %s: %w", o.Root, withCause(err)), d.Close())
 	}
 	return s, nil
+}
+
+func openDriver(o Options) (unionfs.Driver, error) {
+	if o.Driver == "devicemapper" && o.Drivers.Pool == nil {
+		return openDevicemapper(o.Root, o.Drivers)
+	}
+	return driver.Open(o.Root, o.Driver, o.Drivers)
 }
 
 // withCause adds the likely cause of a bare errno.

@@ -118,7 +118,7 @@ func namedRows(row Row, names []Reference) []Row {
 }
 
 // ParseFilter reads one --filter: dangling=true, label=k or label=k=v,
-// before=IMAGE, since=IMAGE, reference=PATTERN.
+// before=IMAGE, since=IMAGE, reference=PATTERN, until=24h or until=2026-01-31.
 func ParseFilter(text string) (Filter, error) {
 	key, value, ok := strings.Cut(text, "=")
 	if !ok || value == "" {
@@ -136,8 +136,10 @@ func ParseFilter(text string) (Filter, error) {
 			return nil, fmt.Errorf("filter %q: %w", text, err)
 		}
 		return reference(value), nil
+	case "until":
+		return until(value, time.Now())
 	}
-	return nil, fmt.Errorf("filter %q: want one of before dangling label reference since", text)
+	return nil, fmt.Errorf("filter %q: want one of before dangling label reference since until", text)
 }
 
 func dangling(value string) (Filter, error) {
@@ -169,6 +171,18 @@ func relative(key, name string) Filter {
 		}
 		return img.Created.After(other.Created), nil
 	}
+}
+
+// until keeps what is older than a time span, or than a moment.
+func until(value string, now time.Time) (Filter, error) {
+	limit, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		limit, err = time.Parse(time.DateOnly, value)
+	}
+	if span, spanErr := time.ParseDuration(value); spanErr == nil {
+		limit, err = now.Add(-span), nil
+	}
+	return func(_ *Store, img *Image, _ Row) (bool, error) { return img.Created.Before(limit), nil }, err
 }
 
 // reference matches "repository" or "repository:tag" with shell wildcards.

@@ -37,7 +37,7 @@ func TestSizeLimitInGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root.Path, CacheDir: cache, ScratchMB: 1024, Deadline: 2 * time.Minute})
+	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root, CacheDir: cache, ScratchMB: 1024, Deadline: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
