@@ -13,7 +13,7 @@ var DefaultPrograms = []string{
 	"cp", "ls", "stat", "df", "du", "dd", "date", "ps", // where busybox lacks options that labs show
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", "blkid", // mounts and block devices
 	"mkfs.ext4", "mkfs.xfs", "xfs_quota", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
-	"cp", "ls", "stat", "df", "du", "dd", "ps", // where busybox lacks options that labs show
+	"cp", "ls", "stat", "df", "du", "dd", "date", "ps", // where busybox lacks options that labs show
 	"ip", "bridge", "tc", "ss", "nft", "iptables", "iptables-save", "iptables-legacy", "conntrack", "tcpdump", "ping", "socat", "jq", "runc",
 }
 
