@@ -239,7 +239,8 @@ func (w replayWorld) replay(t *testing.T, seq sequence) []answer {
 
 func (w replayWorld) line(t *testing.T, cwd, line string) answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	// Not the test's own context: it is over when the cleaning begins.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	script := `cd "$0" && PATH=$1:$PATH && eval "$2"`
 	args := append(w.enter[1:], "sh", "-c", script, cwd, filepath.Join(w.dir, "d"), line)

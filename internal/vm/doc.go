@@ -19,8 +19,8 @@
 //
 //   - a kernel:    kernel.go, prepare.go, debian.go, apt.go, deb.go, ar.go, image.go, cache.go
 //   - its modules: modinfo.go, modules.go
-//   - a userland:  lists.go, programs.go, initramfs.go, rootfs.go, cpio.go, pack.go, disk.go,
-//     package erofs
+//   - a userland:  lists.go, programs.go, initramfs.go, identity.go, rootfs.go, cpio.go, pack.go,
+//     disk.go, package erofs
 //   - a machine:   qemu.go, accel.go, process.go, console.go, machine.go, explain.go
 //   - the wire:    frame.go, window.go, link.go, message.go, run.go
 //   - the guest:   guest.go, setup.go, modprobe.go, reap.go, agent.go, task.go

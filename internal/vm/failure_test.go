@@ -103,6 +103,23 @@ func TestLivePanicAtBoot(t *testing.T) {
 	}
 }
 
+// A disk that was cut short in the cache cannot be mounted: the guest says so.
+func TestLiveDamagedDisk(t *testing.T) {
+	cfg := smallGuest(t)
+	cfg.Initramfs.Disk = filepath.Join(t.TempDir(), "cut,short")
+	if err := os.WriteFile(cfg.Initramfs.Disk, make([]byte, 4096), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Boot(context.Background(), cfg)
+	if m != nil {
+		m.Close()
+	}
+	explained(t, err, ErrGone)
+	if !strings.Contains(fmt.Sprint(err), "/usr, erofs") {
+		t.Errorf("error %v; want the failed mount in it", err)
+	}
+}
+
 // One guest after another is lost while a command runs in it.
 func TestLiveLostGuest(t *testing.T) {
 	for _, c := range []struct {

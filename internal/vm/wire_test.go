@@ -86,7 +86,15 @@ func TestStalledStreamBlocksNoOther(t *testing.T) {
 	if err != nil || string(buf[:n]) != "hello" {
 		t.Fatalf("second stream got %q, %v; want hello", buf[:n], err)
 	}
-	time.Sleep(20 * time.Millisecond)
+	spent := func() bool {
+		guest.out[stdout].mu.Lock()
+		defer guest.out[stdout].mu.Unlock()
+		return guest.out[stdout].left == 0
+	}
+	for deadline := time.Now().Add(patience); !spent() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond) // for more than its window, if it could
 	if held := host.in[stdout].held; held > streamWindow {
 		t.Errorf("%d bytes piled up; want at most %d", held, streamWindow)
 	}

@@ -120,12 +120,12 @@ func TestLookupUser(t *testing.T) {
 	os.WriteFile(root+"/etc/passwd", []byte("root:x:0:0::/root:/bin/sh\nann:x:1000:1001::/:/bin/sh\nbroken\n"), 0o644)
 	os.WriteFile(root+"/etc/group", []byte("staff:x:50:bob,ann\nwheel:x:10:\n"), 0o644)
 	for text, want := range map[string]specs.User{
-		"":          {},
-		"ann":       {UID: 1000, GID: 1001, AdditionalGids: []uint32{50}},
-		"1000":      {UID: 1000, GID: 1001, AdditionalGids: []uint32{50}},
-		"ann:wheel": {UID: 1000, GID: 10},
-		"4242":      {UID: 4242},
-		"4242:77":   {UID: 4242, GID: 77},
+		"":          {AdditionalGids: []uint32{0}},
+		"ann":       {UID: 1000, GID: 1001, AdditionalGids: []uint32{50, 1001}},
+		"1000":      {UID: 1000, GID: 1001, AdditionalGids: []uint32{50, 1001}},
+		"ann:wheel": {UID: 1000, GID: 10, AdditionalGids: []uint32{10}},
+		"4242":      {UID: 4242, AdditionalGids: []uint32{0}},
+		"4242:77":   {UID: 4242, GID: 77, AdditionalGids: []uint32{77}},
 	} {
 		got, err := LookupUser(root, text, nil)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {

@@ -54,6 +54,9 @@ func LookupUser(rootfs, text string, more []string) (specs.User, error) {
 		}
 		u.AdditionalGids = append(u.AdditionalGids, gid)
 	}
+	// The user's own group is one of them too. Without it a program could step out of
+	// that group, and past files that shut just this group out (CVE-2022-36109).
+	u.AdditionalGids = append(u.AdditionalGids, u.GID)
 	slices.Sort(u.AdditionalGids)
 	u.AdditionalGids = slices.Compact(u.AdditionalGids)
 	return u, nil

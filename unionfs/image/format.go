@@ -2,8 +2,6 @@ package image
 
 import (
 	"fmt"
-	"io"
-	"text/template"
 	"time"
 )
 
@@ -25,21 +23,6 @@ func (r Row) Show(now time.Time, whole bool) Shown {
 		CreatedSince: Ago(now.Sub(r.Created)), CreatedAt: r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
 		Size: HumanSize(r.Size),
 	}
-}
-
-// Format writes rows by a Go template such as "{{.Repository}}:{{.Tag}}", a line
-// each.
-func Format(w io.Writer, text string, rows []Shown) error {
-	t, err := template.New("format").Parse(text + "\n")
-	if err != nil {
-		return fmt.Errorf("format %q: %w", text, err)
-	}
-	for _, r := range rows {
-		if err := t.Execute(w, r); err != nil {
-			return fmt.Errorf("format %q: %w (fields: Repository Tag Digest ID CreatedSince CreatedAt Size)", text, err)
-		}
-	}
-	return nil
 }
 
 // HumanSize writes bytes as Docker does: powers of 1000, at most 4 digits.
