@@ -131,7 +131,7 @@ func containerChangeStep() bench.Step {
 				"cutaway commit "+whole+" site:edited"),
 			Tools: []bench.Tool{cutawayTool},
 		},
-		Look: []bench.View{{Title: "the container's files", Read: readChanges}},
+		Look: []bench.View{{Title: "the container's files", Read: readWholeFiles}},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("exec has written a file, and the server serves it", "page at port 8080", evidence.Equals("edited by exec")),
 			evidence.Becomes("cp has brought a file from the host", "page /extra.html", evidence.Equals("brought by cp")),
@@ -176,7 +176,7 @@ func execWait(e *minicontainer.Engine, name, command string) error {
 	return errors.Join(err, s.Close())
 }
 
-func readChanges(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+func readWholeFiles(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	extra, err := fetchPage("http://127.0.0.1:8080/extra.html")
 	if err != nil {
 		extra = evidence.Absent

@@ -34,7 +34,7 @@ func containerManyStep() bench.Step {
 		},
 		Look: []bench.View{
 			{Title: "three ports", Read: fetchPages(manyPorts...)},
-			{Title: "what the three share", Columns: manyNames, Read: readMany},
+			{Title: "what the three share", Columns: manyNames, Read: readThree},
 		},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("one edit, made in the second, shows on the first", "page at port 8081", evidence.Equals("the same page for all")),
@@ -63,7 +63,7 @@ func runMany(ctx context.Context, b *bench.Bench) error {
 	return withEngine(b, func(e *minicontainer.Engine) error { return execWait(e, "two", editMany) })
 }
 
-func readMany(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
+func readThree(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 	facts := []evidence.Fact{
 		evidence.F("mounted on /www", "/proc/PID/mountinfo"),
 		evidence.F("image", "cutaway inspect --format '{{.Image}}' NAME"),

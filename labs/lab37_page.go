@@ -34,8 +34,8 @@ var (
 	twoKinds = []nsdemo.Kind{"user", "time"}
 )
 
-// page is in the order of the labs.
-var page = []pageLine{
+// pageLines are in the order of the labs.
+var pageLines = []pageLine{
 	namespaceLine("mnt", "01"), namespaceLine("pid", "02"), namespaceLine("uts", "03"), namespaceLine("ipc", "04"),
 	namespaceLine("user", "05"), namespaceLine("net", "06"), namespaceLine("cgroup", "07"), namespaceLine("time", "08"),
 	{"root file system", "01, 16", "/ in /proc/%d/mountinfo", func(_ context.Context, _ *bench.Bench, s *subject) (string, string, error) {
@@ -170,7 +170,7 @@ func readPage(ctx context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 		return nil, err
 	}
 	var facts []evidence.Fact
-	for _, l := range page {
+	for _, l := range pageLines {
 		in, out, err := l.read(ctx, b, s)
 		if err != nil {
 			return facts, fmt.Errorf("%s: %w", l.name, err)
