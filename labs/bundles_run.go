@@ -83,11 +83,6 @@ func (x bundle) run(ctx context.Context, b *bench.Bench) error {
 	return x.start(ctx, b)
 }
 
-func (x bundle) runLines(b *bench.Bench) []string {
-	return append(x.writeLines(b), ociLine+"run --detach --bundle "+x.name+" --pid-file "+x.name+".pid "+x.name+" > "+x.name+".out 2>&1 < /dev/null",
-		waitForChildSleep(x.name))
-}
-
 // intend lists what running them makes on the real machine: groups, and
 // processes that outlive whoever started them. These hold the groups, so they
 // are undone first, that is listed last.

@@ -43,10 +43,10 @@ func initOrphansStep() bench.Step {
 					runLines(withInit, "--init --network none box sh -c "+shellQuote(leavesOrphans))...)
 				return append(lines,
 					"until [ $(cutaway exec "+withoutInit+" ps -o stat | grep -c Z) = 3 ]; do sleep 0.01; done",
-					"until cutaway top "+withInit+" -o pid,args | grep -qE '^ *[0-9]+ +sleep 1000 *$'; do sleep 0.01; done",
-					"until [ $(cutaway top "+withInit+" -o pid | wc -l) = 3 ]; do sleep 0.01; done")
+					"until cutaway exec "+withInit+" ps -o args | grep -q '^sleep 1000'; do sleep 0.01; done",
+					"while cutaway exec "+withInit+" ps -o args | grep -q '^sleep 0.1'; do sleep 0.01; done")
 			},
-			Tools: []bench.Tool{cutawayTool, bench.Grep, bench.Sleep, bench.Ps, {Program: "wc", Package: "coreutils"}},
+			Tools: []bench.Tool{cutawayTool, bench.Grep, bench.Sleep},
 		},
 		Look: []bench.View{{Title: "the processes of both containers", Columns: []string{withoutInit, withInit}, Read: readInits}},
 		Expect: []evidence.Expectation{
