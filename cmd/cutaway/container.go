@@ -16,21 +16,31 @@ import (
 
 // containerCommands are Docker's verbs for containers, at the top and below
 // `container`. A cobra command has one parent, so each is made twice.
-func (p *program) containerCommands() []*cobra.Command {
-	verbs := []func() *cobra.Command{
-		p.containerRun, p.containerCreate, p.containerStart, p.containerStop, p.containerRestart, p.containerKill,
-		p.containerWait, p.containerRm, p.containerPs, p.containerLogs, p.containerAttach, p.containerExec,
-		p.containerPause, p.containerUnpause, p.containerRename, p.containerUpdate, p.containerTop, p.containerStats,
-		p.containerPort, p.containerDiff, p.containerCommit, p.containerExport, p.containerCp,
+func (p *program) containerVerbs() []verb {
+	return append(p.oneContainerVerbs(), verb{"container", p.containerGroup})
+}
+
+func (p *program) oneContainerVerbs() []verb {
+	return []verb{
+		{"run", p.containerRun}, {"create", p.containerCreate}, {"start", p.containerStart}, {"stop", p.containerStop},
+		{"restart", p.containerRestart}, {"kill", p.containerKill}, {"wait", p.containerWait}, {"rm", p.containerRm},
+		{"ps", p.containerPs}, {"logs", p.containerLogs}, {"attach", p.containerAttach}, {"exec", p.containerExec},
+		{"pause", p.containerPause}, {"unpause", p.containerUnpause}, {"rename", p.containerRename}, {"update", p.containerUpdate},
+		{"top", p.containerTop}, {"stats", p.containerStats}, {"port", p.containerPort}, {"diff", p.containerDiff},
+		{"commit", p.containerCommit}, {"export", p.containerExport}, {"cp", p.containerCp}, {"inspect", p.containerInspect},
 	}
-	var top, below []*cobra.Command
-	for _, verb := range verbs {
-		top, below = append(top, verb()), append(below, verb())
-	}
+}
+
+// containerGroup is `cutaway container ...`. A cobra command has one parent, so
+// what stands alone as well is made twice.
+func (p *program) containerGroup() *cobra.Command {
 	ls := p.containerPs()
 	ls.Use = "ls [OPTIONS]"
-	below = append(below, ls, p.containerInspect(), p.containerPrune())
-	return append(top, p.containerInspect(), p.dockerGroup("container", "Containers, by the verbs that also stand alone", below...))
+	below := []*cobra.Command{ls, p.containerPrune()}
+	for _, v := range p.oneContainerVerbs() {
+		below = append(below, v.make())
+	}
+	return p.dockerGroup("container", "Containers, by the verbs that also stand alone", below...)
 }
 
 // engineFlags say where the engine is.

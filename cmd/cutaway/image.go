@@ -13,19 +13,32 @@ import (
 	"cutaway/unionfs/image"
 )
 
-// imageCommands are `cutaway image ...`, and those of them that Docker also has
-// without the word image. A cobra command has one parent, so each is made twice.
-func (p *program) imageCommands() []*cobra.Command {
+// imageVerbs are `cutaway image ...`, and those of them that Docker also has
+// without the word image.
+func (p *program) imageVerbs() []verb {
+	return []verb{
+		{"image", p.imageGroup}, {"images", p.imagesCommand}, {"rmi", p.rmiCommand},
+		{"pull", p.imagePull}, {"push", p.imagePush}, {"history", p.imageHistory}, {"save", p.imageSave},
+		{"load", p.imageLoad}, {"import", p.imageImport}, {"tag", p.imageTag},
+	}
+}
+
+func (p *program) imageGroup() *cobra.Command {
+	return p.dockerGroup("image", "Images: pull, list, look into, save, load, remove",
+		p.imagePull(), p.imagePush(), p.imageLs(), p.imageRm(), p.imageHistory(), p.imageInspect(),
+		p.imageSave(), p.imageLoad(), p.imageImport(), p.imageTag(), p.imagePrune())
+}
+
+func (p *program) imagesCommand() *cobra.Command {
 	ls := p.imageLs()
 	ls.Use, ls.Aliases = "images [OPTIONS] [REPOSITORY[:TAG]]", nil
-	rmi := p.imageRm()
-	rmi.Use, rmi.Aliases = "rmi [OPTIONS] IMAGE [IMAGE...]", nil
-	return []*cobra.Command{
-		p.dockerGroup("image", "Images: pull, list, look into, save, load, remove",
-			p.imagePull(), p.imagePush(), p.imageLs(), p.imageRm(), p.imageHistory(), p.imageInspect(),
-			p.imageSave(), p.imageLoad(), p.imageImport(), p.imageTag(), p.imagePrune()),
-		ls, rmi, p.imagePull(), p.imagePush(), p.imageHistory(), p.imageSave(), p.imageLoad(), p.imageImport(), p.imageTag(),
-	}
+	return ls
+}
+
+func (p *program) rmiCommand() *cobra.Command {
+	rm := p.imageRm()
+	rm.Use, rm.Aliases = "rmi [OPTIONS] IMAGE [IMAGE...]", nil
+	return rm
 }
 
 func (p *program) imageTag() *cobra.Command {

@@ -85,7 +85,7 @@ type program struct {
 // run is the whole program.
 func run(ctx context.Context, in *os.File, out, errs io.Writer, args []string) int {
 	p := &program{in: in, out: out, err: errs}
-	root := p.rootCommand()
+	root := p.rootCommand(args)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -106,7 +106,7 @@ func run(ctx context.Context, in *os.File, out, errs io.Writer, args []string) i
 	}
 }
 
-func (p *program) rootCommand() *cobra.Command {
+func (p *program) rootCommand(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "cutaway",
 		Short:         "See, take apart and rebuild what Docker is made of",
@@ -124,12 +124,9 @@ func (p *program) rootCommand() *cobra.Command {
 	flags.StringVar(&p.lang, "lang", os.Getenv("CUTAWAY_LANG"), "language of the texts, en or zh (default: from the locale)")
 	p.stateFlags(flags)
 	p.engineFlags(flags)
-	root.AddCommand(p.containerCommands()...)
-	root.AddCommand(p.networkCommand(), p.volumeCommand(), p.daemonCommand())
-	root.AddCommand(p.imageCommands()...)
-	root.AddCommand(p.systemCommand())
-	root.AddCommand(p.labCommand(), p.workerCommand(), p.relayCommand(), p.listCommand(), p.cleanCommand(), p.coverageCommand(), p.infoCommand(),
-		newCheckCommand(p.checkHooks()), newVMCommand(), newAufsCommand(), newOCICommand())
+	for _, v := range wanted(p.verbs(), args) {
+		root.AddCommand(v.make())
+	}
 	return root
 }
 

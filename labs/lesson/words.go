@@ -3,6 +3,7 @@ package lesson
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -120,11 +121,18 @@ func (w *Words) Lesson(lab string) Lesson {
 
 // Title is the title of a lab, without reading the rest of its prose.
 func (w *Words) Title(lab string) string {
-	text, err := fs.ReadFile(w.files, fmt.Sprintf("labs/%s/%s.md", w.Lang, lab))
+	file, err := w.files.Open(fmt.Sprintf("labs/%s/%s.md", w.Lang, lab))
 	if err != nil {
 		return lab
 	}
-	title, _, _ := strings.Cut(string(text), "\n")
+	defer file.Close()
+	// The title is the first line, and the only one that a list of labs needs.
+	first := make([]byte, 200)
+	n, err := io.ReadFull(file, first)
+	if n == 0 && err != nil {
+		return lab
+	}
+	title, _, _ := strings.Cut(string(first[:n]), "\n")
 	return strings.TrimPrefix(title, "# ")
 }
 
