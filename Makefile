@@ -23,12 +23,12 @@ demo: build tools ## walk every lab there is, without asking
 test: build tools ## run every test, those that need root included
 	scripts/test.sh
 
-test-guest: build tools ## what takes minutes in a virtual machine: device mapper, labs by hand
-	$(GO) test -count=1 -timeout 20m -p 1 -run Guest ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper ./unionfs/driver/overlay2
+test-guest: build tools ## what takes minutes: in a virtual machine (device mapper, labs by hand), beside Docker Engine
+	$(GO) test -count=1 -timeout 40m -p 1 -run 'Guest|Replay|Docker' ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper ./unionfs/driver/overlay2
 
 stress: build tools ## kill -9 at many points, then clean: nothing may be left
 	CUTAWAY_STRESS=100 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway
-	CUTAWAY_STRESS=40 CUTAWAY_STRESS_LABS=22-28 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway
+	for labs in 15-21 22-28 29-37; do CUTAWAY_STRESS=60 CUTAWAY_STRESS_LABS=$$labs $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway || exit 1; done
 	CUTAWAY_STRESS=50 $(GO) test -count=1 -timeout 60m -run 'AtOnce|AnyMoment' ./minicontainer
 	CUTAWAY_STRESS=500 $(GO) test -count=1 -timeout 60m -run InARow ./minicontainer
 
