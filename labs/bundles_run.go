@@ -61,11 +61,13 @@ func (x bundle) start(ctx context.Context, b *bench.Bench) error {
 	}
 	return waitFor(ctx, "the program runs", func() bool {
 		now := commandLine(c.Pid)
-		if now == "" || len(x.args) > 0 {
+		if len(x.args) > 0 {
 			return now != before
 		}
+		// Ready when its trap is set. In the middle of the execve there is no command
+		// line, and the signals that are handled are still those of the runtime.
 		status, err := nsdemo.ReadStatus("/proc", c.Pid)
-		return now != before && (err != nil || status.Handles(unix.SIGTERM)) // its trap is set
+		return err != nil || now != "" && now != before && status.Handles(unix.SIGTERM)
 	})
 }
 

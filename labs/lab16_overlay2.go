@@ -152,11 +152,9 @@ func overlayGhostStep() bench.Step {
 		Do:     mountGhost,
 		ByHand: bench.ByHand{
 			Lines: func(b *bench.Bench) []string {
-				return []string{
-					fmt.Sprintf("truncate -s %d %s", diskBytes, diskFile(b)),
-					noDTypeFS + diskFile(b),
-					"losetup " + diskDevice(b) + " " + diskFile(b),
-					"mkdir disk && mount -t ext4 " + diskDevice(b) + " disk",
+				return append(attachDiskByHand(b),
+					noDTypeFS+"$(cat disk.loop)",
+					"mkdir disk && mount -t ext4 $(cat disk.loop) disk",
 					"cd disk && mkdir lower upper work merged",
 					"touch lower/kept lower/deleted",
 					"mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged",
@@ -164,7 +162,7 @@ func overlayGhostStep() bench.Step {
 					"ls merged || true",
 					"! cat merged/deleted",
 					"cd $LAB",
-				}
+				)
 			},
 			Tools: []bench.Tool{bench.Truncate, mkfsExt4, bench.Losetup, bench.Mkdir, {Program: "touch", Package: "coreutils"}, bench.Mount, rm, {Program: "ls", Package: "coreutils"}, bench.Cat},
 		},

@@ -23,6 +23,9 @@ type Invalid struct{ Reason string }
 
 func (e *Invalid) Error() string { return e.Reason }
 
+// NewInvalid is for what a command line asks for, in Docker's words.
+func NewInvalid(reason string) error { return &Invalid{reason} }
+
 func invalidf(format string, args ...any) error { return &Invalid{fmt.Sprintf(format, args...)} }
 
 // StartError is a container that could not be started. Code is what Docker's

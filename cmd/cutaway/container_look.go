@@ -76,7 +76,7 @@ func (p *program) lookUp(e api.Backend, ref, kind string, size bool) (object any
 			return nil, err
 		}
 	}
-	return nil, &minicontainer.Invalid{Reason: "No such object: " + ref}
+	return nil, minicontainer.NewInvalid("No such object: " + ref)
 }
 
 func (p *program) containerTop() *cobra.Command {
@@ -130,7 +130,7 @@ func (p *program) port(e api.Backend, ref, want string) error {
 		}
 	}
 	if !found {
-		return &minicontainer.Invalid{Reason: "No public port '" + want + "' published for " + ref}
+		return minicontainer.NewInvalid("No public port '" + want + "' published for " + ref)
 	}
 	return nil
 }
