@@ -50,6 +50,7 @@ func All() []bench.Lab {
 		backupLab(),
 		initLab(),
 		runtimeLab(),
+		daemonLab(),
 		securityLab(),
 		containerLab(),
 	}

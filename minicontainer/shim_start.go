@@ -13,8 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ShimName is the argv[0] by which package shim knows that this program is to be one.
-const ShimName = "cutaway-shim"
+// ShimName is the argv[0] by which package shim knows that this program is to be
+// one, ShimStarterName that it is to start one and to end.
+const (
+	ShimName        = "cutaway-shim"
+	ShimStarterName = "cutaway-shim-start"
+)
 
 func (e *Engine) shimDir(id string) string { return filepath.Join(e.run, "shim", id) }
 
@@ -37,7 +41,9 @@ func (e *Engine) startShim(id string, streams *Streams) (*Session, error) {
 }
 
 // spawnShim starts the process: in a session of its own, so that neither Ctrl-C
-// nor a hang-up of the caller's terminal is meant for it.
+// nor a hang-up of the caller's terminal is meant for it. It is a grandchild: its
+// parent ends at once and leaves it to process 1, so that a daemon has no children
+// who would have to be reaped, or handed over when it is started anew.
 func (e *Engine) spawnShim(id string, line *os.File) error {
 	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
 	if err != nil {
@@ -46,15 +52,14 @@ func (e *Engine) spawnShim(id string, line *os.File) error {
 	defer null.Close()
 	s := e.settings
 	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{ShimName, id, s.Root, s.RunDir, s.Driver, s.CgroupParent, strings.Join(s.StorageOpts, ",")},
+		Path: "/proc/self/exe", Args: []string{ShimStarterName, id, s.Root, s.RunDir, s.Driver, s.CgroupParent, strings.Join(s.StorageOpts, ",")},
 		Env: os.Environ(), Dir: "/", ExtraFiles: []*os.File{line},
 		Stdin: null, Stdout: null, Stderr: null,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
-	if err := cmd.Start(); err != nil {
+	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("start shim: %w", err)
 	}
-	go cmd.Wait() // reaps it, should we live longer than the container
 	return nil
 }
 

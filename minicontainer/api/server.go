@@ -37,7 +37,10 @@ func NewServer(e *minicontainer.Engine) *Server {
 			}
 		})
 	}
-	s.http.Handler = http.StripPrefix(version, mux)
+	all := http.NewServeMux()
+	all.Handle(version+"/", http.StripPrefix(version, mux))
+	all.Handle("/", mux)
+	s.http.Handler = all
 	return s
 }
 

@@ -16,9 +16,31 @@ const lineFD = 3
 
 // Main makes this process a shim, and does not return, if it was started as one.
 func Main() {
-	if os.Args[0] != minicontainer.ShimName || len(os.Args) != 7 {
+	if len(os.Args) != 7 {
 		return
 	}
+	switch os.Args[0] {
+	case minicontainer.ShimStarterName:
+		leave()
+	case minicontainer.ShimName:
+		stay()
+	}
+}
+
+// leave starts the shim and ends: what is left of an orphan's family is process 1,
+// or whoever else adopts (prctl(2), PR_SET_CHILD_SUBREAPER).
+func leave() {
+	null, line := os.NewFile(0, "null"), os.NewFile(lineFD, "line")
+	args := append([]string{minicontainer.ShimName}, os.Args[1:]...)
+	_, err := os.StartProcess("/proc/self/exe", args, &os.ProcAttr{Files: []*os.File{null, null, null, line}})
+	if err != nil {
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// stay is the shim.
+func stay() {
 	unix.CloseOnExec(lineFD)
 	// What these signals want to end is the client. The container's end is ours. They
 	// are caught, not ignored: what is ignored stays so across an exec, and the
