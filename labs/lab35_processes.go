@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,10 +26,12 @@ import (
 // program is this program in another role, as a process of the lab's.
 type program struct{ cmd *exec.Cmd }
 
-// startProgram starts `cutaway ARGS`. It dies with the lab, however that ends.
+// startProgram starts `cutaway ARGS`. It dies with the bench, or by the sweep that
+// intendEngine has put into the journal. PR_SET_PDEATHSIG would be wrong here: it
+// tells of the thread's end that started it, and threads that have been in other
+// namespaces end.
 func startProgram(b *bench.Bench, name string, args ...string) error {
 	cmd := exec.Command("cutaway", args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start cutaway %s: %w", strings.Join(args, " "), err)
 	}
