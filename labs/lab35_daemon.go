@@ -47,7 +47,7 @@ func bounded(command string) string {
 
 // daemonLines start a daemon by hand.
 var daemonLines = []string{
-	"cutaway daemon --socket " + socketName + " 2>> daemon.log & echo $! > daemon.pid",
+	"cutaway daemon --socket " + socketName + " > daemon.out 2>&1 & echo $! > daemon.pid",
 	bounded("curl --silent --output /dev/null --unix-socket " + socketName + " http://cutaway/v1.41/_ping"),
 }
 

@@ -23,8 +23,8 @@ func daemonDiesStep() bench.Step {
 			Lines: typed(
 				"kill -KILL $(cat daemon.pid)",
 				"! wait $(cat client.pid)",
-				"cat client.out",
 				"sleep 0.2",
+				"cat client.out",
 				"cutaway logs --tail 3 "+talker),
 			Tools: []bench.Tool{bench.Sleep, bench.Cat, cutawayTool},
 		},

@@ -31,7 +31,13 @@ type program struct{ cmd *exec.Cmd }
 // tells of the thread's end that started it, and threads that have been in other
 // namespaces end.
 func startProgram(b *bench.Bench, name string, args ...string) error {
+	out, err := os.Create(b.Path(name + ".out"))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
 	cmd := exec.Command("cutaway", args...)
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start cutaway %s: %w", strings.Join(args, " "), err)
 	}
