@@ -168,7 +168,10 @@ func (e *Engine) leaveNetworks(c *Container) error {
 	for _, n := range joined {
 		err = errors.Join(err, leave(n, c))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return nets.DropSandbox(c.ID)
 }
 
 // leave finds the endpoint by the name that it was made under: the container

@@ -137,6 +137,10 @@ func noResidue(t testing.TB, e *minicontainer.Engine) {
 		must(t, e.Remove(c.ID, minicontainer.RemoveOptions{Force: true, Volumes: true}))
 	}
 	must(t, e.Sweep())
+	// The next command opens the store, and with it takes half-made layers away.
+	next, err := minicontainer.Open(e.Settings())
+	must(t, err)
+	must(t, next.Close())
 	for _, dir := range []string{"containers", "names", "overlay2", "volumes"} {
 		for _, name := range names(t, filepath.Join(e.Settings().Root, dir)) {
 			if dir == "overlay2" && (name == "l" || isImageLayer(t, e, name)) {

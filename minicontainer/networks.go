@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cutaway/netdemo"
 )
 
@@ -66,6 +68,13 @@ func (e *Engine) Network(name string) (*netdemo.Network, error) {
 	if err != nil {
 		return nil, err
 	}
+	// One at a time: a network that another one is about to make has a record and a
+	// bridge before its gateway has an address, and that address would be given away.
+	lock, err := e.lockNetworks()
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
 	n, err := nets.Network(name)
 	if err == nil {
 		if _, err := netdemo.LinkByName(nets.Host(), n.Spec.Bridge); err == nil {
@@ -87,6 +96,20 @@ func (e *Engine) Network(name string) (*netdemo.Network, error) {
 		spec = r.Spec
 	}
 	return createOnce(nets, spec)
+}
+
+func (e *Engine) lockNetworks() (*os.File, error) {
+	path := filepath.Join(e.settings.RunDir, "networks.lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o710); err == nil {
+			f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, flock(f, unix.LOCK_EX)
 }
 
 // createOnce makes a network that others may be making at the same moment. A

@@ -183,6 +183,12 @@ func (c *Controller) SandboxNetworks(id string) ([]*Network, error) {
 	return all, err
 }
 
+// DropSandbox removes the name of a sandbox that is on no network: a Join that was killed at its very
+// beginning leaves it. One that is on a network gives ENOTEMPTY.
+func (c *Controller) DropSandbox(id string) error {
+	return wrap("drop", "sandbox "+id, gone(os.Remove(c.path("sandboxes", id))))
+}
+
 // enterMembership writes down who is joined to what, to be found from either side. A sandbox is on a
 // network once only: a second claim fails.
 func (e *Endpoint) enterMembership() error {
