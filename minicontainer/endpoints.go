@@ -164,9 +164,16 @@ func (e *Engine) leaveNetworks(c *Container) error {
 	if err != nil {
 		return err
 	}
-	joined, err := nets.SandboxNetworks(c.ID)
-	for _, n := range joined {
-		err = errors.Join(err, leave(n, c))
+	// Those that the record wants, not only those that the sandbox is joined to: an
+	// endpoint is made before it is joined.
+	for name := range c.NetworkSettings.Networks {
+		n, findErr := nets.Network(name)
+		if errors.Is(findErr, netdemo.ErrNotFound) {
+			continue
+		}
+		if err = errors.Join(err, findErr); findErr == nil {
+			err = errors.Join(err, leave(n, c))
+		}
 	}
 	if err != nil {
 		return err

@@ -183,10 +183,10 @@ func (c *Controller) SandboxNetworks(id string) ([]*Network, error) {
 	return all, err
 }
 
-// DropSandbox removes the name of a sandbox that is on no network: a Join that was killed at its very
-// beginning leaves it. One that is on a network gives ENOTEMPTY.
+// DropSandbox forgets a sandbox whose endpoints have been deleted. A Join that was killed at its very
+// beginning leaves a claim without an endpoint that is joined.
 func (c *Controller) DropSandbox(id string) error {
-	return wrap("drop", "sandbox "+id, gone(os.Remove(c.path("sandboxes", id))))
+	return wrap("drop", "sandbox "+id, os.RemoveAll(c.path("sandboxes", id)))
 }
 
 // enterMembership writes down who is joined to what, to be found from either side. A sandbox is on a
