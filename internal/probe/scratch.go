@@ -34,8 +34,8 @@ func makeScratch(state string) string {
 func removeScratch(dir string) error {
 	// overlayfs leaves a whiteout in a folder that nobody may enter, work/work;
 	// root does not notice, an ordinary owner has to change the mode first.
-	for _, pattern := range []string{"/work/work", "/*/work/work"} {
-		locked, _ := filepath.Glob(dir + pattern)
+	for _, holder := range []string{dir, filepath.Join(dir, "*")} {
+		locked, _ := filepath.Glob(filepath.Join(holder, "work", "work"))
 		for _, path := range locked {
 			_ = unix.Chmod(path, 0o700)
 		}

@@ -235,8 +235,8 @@ func (fs *FS) refreshRoot() {
 // down. Numbers stay; what has vanished loses its name.
 func (fs *FS) refreshAll() (changed []*node) {
 	fs.refreshRoot()
-	for todo := []*node{fs.root}; len(todo) > 0; todo = todo[1:] {
-		p := todo[0]
+	for waiting := []*node{fs.root}; len(waiting) > 0; waiting = waiting[1:] {
+		p := waiting[0]
 		changed = append(changed, p)
 		for name, n := range p.children {
 			f, err := fs.find(p, name)
@@ -250,7 +250,7 @@ func (fs *FS) refreshAll() (changed []*node) {
 				fs.renumber(n, f.layers[0], &f.st)
 			}
 			fs.mu.Unlock()
-			todo = append(todo, n)
+			waiting = append(waiting, n)
 		}
 	}
 	return changed

@@ -46,10 +46,10 @@ func (r *Root) MkdirAll(path string) (*os.File, error) {
 	} else if !errors.Is(err, unix.ENOENT) {
 		return nil, err
 	}
-	done, todo, links := "", split(path), 0
-	for len(todo) > 0 {
-		name := todo[0]
-		todo = todo[1:]
+	done, ahead, links := "", split(path), 0
+	for len(ahead) > 0 {
+		name := ahead[0]
+		ahead = ahead[1:]
 		if name == ".." {
 			done = parent(done)
 			continue
@@ -68,7 +68,7 @@ func (r *Root) MkdirAll(path string) (*os.File, error) {
 		if strings.HasPrefix(target, "/") {
 			done = ""
 		}
-		todo = append(split(target), todo...)
+		ahead = append(split(target), ahead...)
 	}
 	return r.Open(done, unix.O_PATH)
 }
