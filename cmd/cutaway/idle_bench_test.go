@@ -22,8 +22,8 @@ func BenchmarkIdleMemory(b *testing.B) {
 	const each = 10
 	var ours, theirs []string
 	for range each {
-		ours = append(ours, start(b, h.cutaway("run", "-d", "box", "sleep", "1000")))
-		theirs = append(theirs, start(b, h.docker("run", "-d", "busybox", "sleep", "1000")))
+		ours = append(ours, detached(b, h.cutaway("run", "-d", "box", "sleep", "1000")))
+		theirs = append(theirs, detached(b, h.docker("run", "-d", "busybox", "sleep", "1000")))
 	}
 	b.Cleanup(func() { output(b, h.cutaway(append([]string{"rm", "-f"}, ours...)...)) })
 	own, other := memoryOf(b, ours), memoryOf(b, theirs)
@@ -42,7 +42,7 @@ func BenchmarkManyContainers(b *testing.B) {
 	b.Cleanup(func() { output(b, h.cutaway(append([]string{"rm", "-f"}, ids...)...)) })
 	for range 200 {
 		began := time.Now()
-		ids = append(ids, start(b, h.cutaway("run", "-d", "box", "sleep", "1000")))
+		ids = append(ids, detached(b, h.cutaway("run", "-d", "box", "sleep", "1000")))
 		times = append(times, time.Since(began))
 	}
 	median := func(some []time.Duration) float64 {
@@ -56,8 +56,8 @@ func BenchmarkManyContainers(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// start runs a command that prints the id of what it has started.
-func start(b *testing.B, command []string) string {
+// detached runs a command that prints the id of what it has started.
+func detached(b *testing.B, command []string) string {
 	b.Helper()
 	return strings.TrimSpace(output(b, command))
 }
