@@ -87,6 +87,11 @@ func newEngine(t testing.TB) *minicontainer.Engine {
 	root, err := os.MkdirTemp("/dev/shm", "cutaway-mini")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(root) })
+	return newEngineIn(t, root)
+}
+
+func newEngineIn(t testing.TB, root string) *minicontainer.Engine {
+	t.Helper()
 	e, err := minicontainer.Open(minicontainer.Settings{Root: root + "/root", RunDir: root + "/run", CgroupParent: group})
 	must(t, err)
 	addBusybox(t, e)
