@@ -28,8 +28,7 @@ func (s *shim) run(line *minicontainer.Line) {
 		err = s.listen()
 	}
 	if err != nil {
-		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
-		return
+		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
 	// The starter's streams first: its container's first word must not be missed.
 	request, err := s.admit(line)
