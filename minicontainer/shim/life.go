@@ -62,6 +62,14 @@ func (l *life) claim() error {
 	if c.State.RemovalInProgress || c.State.Dead {
 		return errors.New("container is marked for removal and cannot be started")
 	}
+	if c.State.Restarting {
+		// Who wants it to stop says so under the lock that is held here, or after
+		// this life has begun, to its process.
+		if c.HasBeenManuallyStopped {
+			return errCalledOff
+		}
+		c.RestartCount++
+	}
 	if c.State.Stale() && !c.State.Restarting {
 		if err := l.engine.Settle(c); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"errors"
 	"sync"
 
 	"cutaway/minicontainer"
@@ -54,7 +55,11 @@ func (s *shim) run(line *minicontainer.Line) {
 			s.finish(code)
 			return
 		}
-		if err := s.start(); err != nil {
+		switch err := s.start(); {
+		case errors.Is(err, errCalledOff):
+			s.finish(code)
+			return
+		case err != nil:
 			s.finish(startCode(err))
 			return
 		}
