@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"errors"
 	"sync"
 
 	"cutaway/minicontainer"
@@ -28,8 +29,7 @@ func (s *shim) run(line *minicontainer.Line) {
 		err = s.listen()
 	}
 	if err != nil {
-		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
-		return
+		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
 	// The starter's streams first: its container's first word must not be missed.
 	request, err := s.admit(line)
@@ -55,7 +55,11 @@ func (s *shim) run(line *minicontainer.Line) {
 			s.finish(code)
 			return
 		}
-		if err := s.start(); err != nil {
+		switch err := s.start(); {
+		case errors.Is(err, errCalledOff):
+			s.finish(code)
+			return
+		case err != nil:
 			s.finish(startCode(err))
 			return
 		}
