@@ -139,7 +139,7 @@ func ask(ns *Namespace, address string) (string, error) {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(2 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		b := make([]byte, 256)
 		n, err := c.Read(b)
 		text = string(b[:n])

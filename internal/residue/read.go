@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"cutaway/internal/journal"
+	"cutaway/internal/netdump"
 )
 
 // mounts lists mount points with type and source. Mount ids are left out: they
@@ -29,7 +30,7 @@ func mounts() []string {
 }
 
 func links() []string {
-	list, err := netlink.LinkList()
+	list, err := netdump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil
 	}
