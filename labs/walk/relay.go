@@ -16,11 +16,11 @@ import (
 // Relay performs one lab for a front elsewhere: it reads a Request, starts a
 // worker on this machine, and passes events out and replies in. The lab's last
 // event carries what differs here afterwards.
-func Relay(ctx context.Context, labs []bench.Lab, probes func(context.Context, bench.Lab) map[probe.ID]probe.Result, in io.Reader, out io.Writer) error {
+func Relay(ctx context.Context, find Finder, probes func(context.Context, bench.Lab) map[probe.ID]probe.Result, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	input := json.NewDecoder(bufio.NewReader(in))
-	req, lab, err := readRequest(input, labs)
+	req, lab, err := readRequest(input, find)
 	if err != nil {
 		return err
 	}
