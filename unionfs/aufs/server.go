@@ -79,9 +79,11 @@ func serve(reply *os.File, orders *json.Decoder) error {
 		return err
 	}
 	reply.Close()
-	// A thread that waits for a request keeps a processor of the Go scheduler
-	// for a while: have some to spare for the ones that work.
-	runtime.GOMAXPROCS(max(4, 2*runtime.NumCPU()))
+	// A thread that waits for a request, or for a disk, keeps a processor of the
+	// Go scheduler until the watchman takes it: have some to spare for the ones
+	// that work.
+	runtime.GOMAXPROCS(max(16, 2*runtime.NumCPU()))
+	calmWatchman()
 	server.Serve()
 	return nil
 }
