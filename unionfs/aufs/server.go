@@ -64,6 +64,7 @@ func serve(reply *os.File, orders *json.Decoder) error {
 	}
 	u, err := New(o.Options)
 	if err == nil {
+		primeSplice()
 		err = leaveTree(o.Target)
 	}
 	if tell(answers, err); err != nil {
@@ -158,7 +159,6 @@ func fuseOptions() *fuse.MountOptions {
 		MaxBackground:        64,
 		EnableSymlinkCaching: true,
 		EnableAcl:            true,
-		DisableSplice:        true, // a dozen system calls around a pipe cost more than one copy
 		Logger:               log.New(io.Discard, "", 0),
 		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: no copy of what is cut
 			fuse.CAP_HANDLE_KILLPRIV_V2 | // spares a question about capabilities before each write
