@@ -193,7 +193,7 @@ func portsProxyStep() bench.Step {
 			evidence.Becomes("it serves the outside", "outside asks "+byProxy, evidence.Equals(greeting(web))),
 			evidence.Becomes("every byte of an answer goes through the process", "bytes through it for one request", evidence.AtLeast(float64(len(greeting(web))))),
 			evidence.Becomes("the container sees the gateway as its client: the proxy hides who asks", "client", evidence.Equals(webGateway)),
-			evidence.Is("two connections and a process cost time that a rule does not", "proxy / rule", evidence.AtLeast(1.02)),
+			evidence.Becomes("its process works for each request, where the rule needs none", "CPU time of the proxy, ms", evidence.AtLeast(0.1)),
 		},
 	}
 }

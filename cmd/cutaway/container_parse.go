@@ -18,6 +18,9 @@ import (
 // options turns what was typed into what a container is made from. changed says
 // whether a flag was given at all: "" may be meant.
 func (f *runFlags) options(args []string, changed func(string) bool) (o minicontainer.Options, err error) {
+	if f.pull != pullAlways && f.pull != pullMissing && f.pull != pullNever {
+		return o, fmt.Errorf("invalid pull option: '%s': must be one of \"%s\", \"%s\" or \"%s\"", f.pull, pullAlways, pullMissing, pullNever)
+	}
 	o.Name, o.StartsNext = f.name, f.startsNext
 	c := &o.Config
 	c.Image, c.Cmd = args[0], args[1:]

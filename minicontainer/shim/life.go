@@ -28,7 +28,6 @@ type life struct {
 	sandbox *netdemo.Namespace
 	names   *netdemo.Resolver
 	began   time.Time
-	oom     *oomWatch
 }
 
 // start begins a life. The record is locked all the while: nobody removes,
@@ -62,6 +61,14 @@ func (l *life) claim() error {
 	c := l.c
 	if c.State.RemovalInProgress || c.State.Dead {
 		return errors.New("container is marked for removal and cannot be started")
+	}
+	if c.State.Restarting {
+		// Who wants it to stop says so under the lock that is held here, or after
+		// this life has begun, to its process.
+		if c.HasBeenManuallyStopped {
+			return errCalledOff
+		}
+		c.RestartCount++
 	}
 	if c.State.Stale() && !c.State.Restarting {
 		if err := l.engine.Settle(c); err != nil {
@@ -127,7 +134,6 @@ func (l *life) create() error {
 }
 
 func (l *life) release() error {
-	l.oom = watchOOM(l.c, l.runtime)
 	if err := l.children.while(l.runtime.Start); err != nil {
 		return fmt.Errorf("OCI runtime start failed: %w", err)
 	}
@@ -150,7 +156,8 @@ func (l *life) wait() int { return <-l.ended }
 func (s *shim) takeDown(code int, restarting bool) error {
 	l := s.life
 	_, err := s.engine.Change(s.id, func(c *minicontainer.Container) error {
-		oom := l.oom.stop()
+		// Asked while its group is there. Without a limit, want of memory is the host's.
+		oom := c.HostConfig.Memory != 0 && l.runtime != nil && l.runtime.OOMKills() > 0
 		if err := l.dismantle(c); err != nil {
 			c.State.Error = err.Error()
 		}

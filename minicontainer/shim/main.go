@@ -37,11 +37,18 @@ func stay() {
 	id := os.Args[1]
 	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5], StorageOpts: storageOpts(os.Args[6])})
 	if err != nil {
-		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
-		os.Exit(1)
+		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
 	s.run(line)
 	os.Exit(0)
+}
+
+// refuse answers, and ends. The request is taken first: a socket that is closed
+// with something unread resets the other side, whose answer is then lost.
+func refuse(line *minicontainer.Line, why minicontainer.Reply) {
+	line.Receive(&minicontainer.Request{})
+	line.Send(why)
+	os.Exit(1)
 }
 
 // storageOpts are options as one argument; none is the empty one.

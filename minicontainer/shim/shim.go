@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"errors"
 	"sync"
 
 	"cutaway/minicontainer"
@@ -24,8 +25,7 @@ type shim struct {
 func (s *shim) run(line *minicontainer.Line) {
 	streams, err := newStreams()
 	if err != nil {
-		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
-		return
+		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
 	s.streams = streams
 	// The starter's streams first: its container's first word must not be missed.
@@ -64,7 +64,11 @@ func (s *shim) run(line *minicontainer.Line) {
 			s.finish(code)
 			return
 		}
-		if err := s.start(); err != nil {
+		switch err := s.start(); {
+		case errors.Is(err, errCalledOff):
+			s.finish(code)
+			return
+		case err != nil:
 			s.finish(startCode(err))
 			return
 		}
