@@ -23,7 +23,8 @@ const (
 var briefOps = map[uint32]bool{1: true, 2: true, 3: true, 5: true, 6: true, 8: true, 9: true, 10: true, 17: true, 18: true,
 	22: true, 23: true, 25: true, 27: true, 29: true, 30: true, 34: true, 35: true, 36: true, 42: true, 46: true}
 
-// briefData is up to how many bytes a read or write is taken to be brief.
+// briefData is up to how many bytes a read, a write or a copy-up is taken to be
+// brief.
 const briefData = 64 << 10
 
 // takesLong tells whether answering a request may keep others waiting too long.
@@ -42,8 +43,15 @@ func (fs *FS) takesLong(request []byte) bool {
 	case opWrite:
 		in := (*fuse.WriteIn)(head)
 		h := fs.handle(in.Fh)
-		return in.Size > briefData || h == nil || !fs.settled(h.n)
+		return in.Size > briefData || h == nil || !fs.settled(h.n) && h.size() > briefData
 	default:
 		return !briefOps[op]
 	}
+}
+
+// size is how much a copy-up of the open file would copy.
+func (h *handle) size() int64 {
+	var st unix.Stat_t
+	unix.Fstat(int(h.fd.Load()), &st)
+	return st.Size
 }
