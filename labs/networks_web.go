@@ -74,7 +74,7 @@ func webServerByHand(box string, port int) []string {
 // How long to wait for a connection, which takes a millisecond here when it comes:
 // somebody who ought to answer is given time, for the machine may be busy.
 const (
-	webPatience = time.Second
+	webPatience = 1500 * time.Millisecond // a lost packet is sent again after one second
 	noPatience  = 350 * time.Millisecond
 )
 

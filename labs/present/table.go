@@ -1,10 +1,13 @@
 package present
 
 import (
-	"bufio"
 	"io"
 	"math"
 	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
 )
 
 // Table writes rows under heads. On a terminal each cell is wrapped to its
@@ -16,87 +19,33 @@ func (s Style) Table(out io.Writer, heads []string, rows [][]string) {
 		width = math.MaxInt32
 	}
 	widths := shares(heads, rows, width)
-	wrapped := [][][]string{wrapCells(heads, widths)}
-	for _, row := range rows {
-		wrapped = append(wrapped, wrapCells(row, widths))
+	rendition := tw.Rendition{Borders: tw.BorderNone, Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}}
+	if s.Boxes {
+		rendition = tw.Rendition{Symbols: tw.NewSymbols(tw.StyleLight)}
 	}
-	g := grid{out: bufio.NewWriter(out), boxes: s.Boxes, widths: filled(wrapped)}
-	g.draw(wrapped)
-	g.out.Flush()
+	table := tablewriter.NewTable(out,
+		tablewriter.WithRenderer(renderer.NewBlueprint(rendition)),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAlignment(tw.AlignLeft),
+		tablewriter.WithEastAsian(false),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithTrimSpace(tw.Off),
+	)
+	table.Header(wrapCells(heads, widths))
+	for _, row := range rows {
+		table.Append(wrapCells(row, widths))
+	}
+	table.Render()
 }
 
-func wrapCells(row []string, widths []int) [][]string {
-	wrapped := make([][]string, len(widths))
-	for i, w := range widths {
-		wrapped[i] = wrap(row[i], w)
+func wrapCells(cells []string, widths []int) []string {
+	wrapped := make([]string, len(cells))
+	for i, c := range cells {
+		wrapped[i] = strings.Join(wrap(c, widths[i]), "\n")
 	}
 	return wrapped
-}
-
-// filled are the widths that the columns have once their cells are wrapped:
-// lines that break at spaces seldom fill all of their share.
-func filled(rows [][][]string) []int {
-	widths := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			for _, line := range cell {
-				widths[i] = max(widths[i], cells(line))
-			}
-		}
-	}
-	return widths
-}
-
-// grid draws a table whose columns have their widths already.
-type grid struct {
-	out    *bufio.Writer
-	boxes  bool
-	widths []int
-}
-
-// draw draws rows of cells of lines; the first row is the head.
-func (g grid) draw(rows [][][]string) {
-	g.rule("┌", "┬", "┐")
-	for i, row := range rows {
-		if i == 1 {
-			g.rule("├", "┼", "┤")
-		}
-		g.row(row)
-	}
-	g.rule("└", "┴", "┘")
-}
-
-// rule is a line between rows; only boxes have them.
-func (g grid) rule(left, middle, right string) {
-	if !g.boxes {
-		return
-	}
-	for _, w := range g.widths {
-		g.out.WriteString(left + strings.Repeat("─", w+2))
-		left = middle
-	}
-	g.out.WriteString(right + "\n")
-}
-
-// row takes as many lines as its highest cell has.
-func (g grid) row(row [][]string) {
-	bar, height := "", 0
-	if g.boxes {
-		bar = "│"
-	}
-	for _, cell := range row {
-		height = max(height, len(cell))
-	}
-	for n := range height {
-		for i, cell := range row {
-			text := ""
-			if n < len(cell) {
-				text = cell[n]
-			}
-			g.out.WriteString(bar + " " + text + strings.Repeat(" ", g.widths[i]-cells(text)+1))
-		}
-		g.out.WriteString(bar + "\n")
-	}
 }
 
 // shares divides the width: a column that needs less than an equal share gives

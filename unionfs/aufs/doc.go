@@ -42,7 +42,7 @@
 // whiteout.go, create.go, remove.go, rename.go and link.go change things, and
 // all of them go through steps.go, which makes a change of several renames
 // survive kill -9. inode.go, plink.go and node.go keep identity. file.go,
-// readdir.go and attr.go speak FUSE. mount.go is the entry.
+// read.go, readdir.go and attr.go speak FUSE. mount.go is the entry.
 //
 // # The server
 //

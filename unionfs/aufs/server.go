@@ -64,6 +64,7 @@ func serve(reply *os.File, orders *json.Decoder) error {
 	}
 	u, err := New(o.Options)
 	if err == nil {
+		primeSplice()
 		err = leaveTree(o.Target)
 	}
 	if tell(answers, err); err != nil {
@@ -79,9 +80,11 @@ func serve(reply *os.File, orders *json.Decoder) error {
 		return err
 	}
 	reply.Close()
-	// A thread that waits for a request keeps a processor of the Go scheduler
-	// for a while: have some to spare for the ones that work.
-	runtime.GOMAXPROCS(max(4, 2*runtime.NumCPU()))
+	// A thread that waits for a request, or for a disk, keeps a processor of the
+	// Go scheduler until the watchman takes it: have some to spare for the ones
+	// that work.
+	runtime.GOMAXPROCS(max(16, 2*runtime.NumCPU()))
+	calmWatchman()
 	server.Serve()
 	return nil
 }
@@ -156,7 +159,6 @@ func fuseOptions() *fuse.MountOptions {
 		MaxBackground:        64,
 		EnableSymlinkCaching: true,
 		EnableAcl:            true,
-		DisableSplice:        true, // a dozen system calls around a pipe cost more than one copy
 		Logger:               log.New(io.Discard, "", 0),
 		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: no copy of what is cut
 			fuse.CAP_HANDLE_KILLPRIV_V2 | // spares a question about capabilities before each write
