@@ -103,7 +103,7 @@ func (j *joining) startInit() error {
 // that one is in already.
 func (c *Container) foreign() uintptr {
 	var flags uintptr
-	for _, k := range kinds {
+	for _, k := range kinds() {
 		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", c.Pid, k.file))
 		ours, _ := os.Readlink("/proc/self/ns/" + k.file)
 		if err == nil && theirs != ours {

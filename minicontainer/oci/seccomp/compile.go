@@ -38,7 +38,7 @@ func Compile(s *specs.LinuxSeccomp) (*Filter, error) {
 	}
 	var sections []section
 	for _, a := range archs {
-		sec, err := compileSection(architectures[a], s, fallback)
+		sec, err := compileSection(architectures()[a], s, fallback)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +70,7 @@ func join(sections []section) []unix.SockFilter {
 		seen[s.table.audit] = true
 		var body code
 		body.load(offsetNr)
-		if s.table.audit == architectures[specs.ArchX86_64].audit {
+		if s.table.audit == architectures()[specs.ArchX86_64].audit {
 			body.splitX32(sections)
 		}
 		body = append(body, s.code...)

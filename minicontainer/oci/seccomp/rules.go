@@ -117,7 +117,7 @@ func checkCall(call specs.LinuxSyscall) error {
 		if a.Index > 5 {
 			return fmt.Errorf("seccomp: %v: argument %d, but a system call has 0 to 5", call.Names, a.Index)
 		}
-		if _, ok := comparisons[a.Op]; !ok {
+		if _, ok := comparisons()[a.Op]; !ok {
 			return fmt.Errorf("seccomp: string %s is not a valid operator for seccomp", a.Op)
 		}
 	}
