@@ -136,6 +136,7 @@ func TestSeccompNotify(t *testing.T) {
 			bundle := func(a *seccompAgent) string {
 				return writeBundle(t, dir, root, variation{script: "mkdir /tmp/own 2>/dev/shm/new; mv /dev/shm/new /dev/shm/own; sleep 60", change: func(s *specs.Spec) {
 					s.Process.NoNewPrivileges = noNewPrivileges
+					s.Linux.CgroupsPath = fmt.Sprintf("/cutaway-oci-test/notify-%d", os.Getpid())
 					s.Annotations = map[string]string{"a": "b"}
 					s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: a.path, ListenerMetadata: "about it",
 						Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActNotify}}}
@@ -159,16 +160,22 @@ func TestSeccompNotify(t *testing.T) {
 // and what the agent was told.
 func notified(t *testing.T, a *seccompAgent, bundle string, command func(verb string, args ...string) *exec.Cmd) []string {
 	t.Helper()
+	// Files: a pipe would be waited for as long as the container has it.
 	out, err := os.CreateTemp(t.TempDir(), "out")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
+	errs, err := os.CreateTemp(t.TempDir(), "errs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer errs.Close()
 	defer command("delete-force").Run()
 	for _, cmd := range []*exec.Cmd{command("create"), command("start"), command("exec", "/bin/sh", "-c", "until cat /dev/shm/own 2>/dev/null; do :; done; mkdir /tmp/made 2>&1; ls /tmp")} {
-		cmd.Stdout, cmd.Stderr = out, out
+		cmd.Stdout, cmd.Stderr = out, errs
 		if err := cmd.Run(); err != nil {
-			text, _ := os.ReadFile(out.Name())
+			text, _ := os.ReadFile(errs.Name())
 			t.Fatalf("%v: %v: %s", cmd.Args, err, text)
 		}
 	}
