@@ -134,8 +134,9 @@ func (j *joining) giveOrders() error {
 }
 
 func (j *joining) answerInit() error {
-	return j.near.attend(map[string]func() error{
-		askLimits: func() error { return setLimits(j.pid, j.process) },
+	return j.near.attend(map[string]func(reply) error{
+		askLimits:   func(reply) error { return setLimits(j.pid, j.process) },
+		askListener: j.sendListener,
 	})
 }
 

@@ -96,6 +96,9 @@ func check(s *specs.LinuxSeccomp) error {
 	if s.DefaultAction == specs.ActNotify {
 		return errors.New("seccomp: SCMP_ACT_NOTIFY cannot be used as default action")
 	}
+	if notifies(s) && s.ListenerPath == "" {
+		return errors.New("seccomp: SCMP_ACT_NOTIFY is used, but listenerPath is not set")
+	}
 	for _, call := range s.Syscalls {
 		if len(call.Names) == 0 {
 			return errors.New("seccomp: a rule names no system call")
