@@ -46,7 +46,7 @@ func readOutsideFlow(_ context.Context, _ *bench.Bench, n nets) ([]evidence.Fact
 
 func readHairpinFlow(_ context.Context, _ *bench.Bench, n nets) ([]evidence.Fact, error) {
 	return readFlow(n[theHost], "as the neighbour sent it", func(f netdemo.Flow) bool {
-		return f.Origin.Src.Addr() == dbCable.far.Addr() && f.Origin.Dst.String() == byDNAT && f.DNAT()
+		return f.Origin.Src.Addr() == dbCable().far.Addr() && f.Origin.Dst.String() == byDNAT && f.DNAT()
 	})
 }
 
@@ -227,8 +227,8 @@ func readHairpinSwitches(_ context.Context, _ *bench.Bench, n nets) ([]evidence.
 	path := "/proc/sys/net/ipv4/conf/" + webBridge + "/route_localnet"
 	facts := []evidence.Fact{readSysctl("route_localnet", path)}
 	// sysfs shows the network of whoever mounted it, so a bridge port is asked for over netlink.
-	mode, err := netdemo.HairpinOf(n[theHost], webCable.name)
-	return append(facts, evidence.F("hairpin of the container's bridge port", "bridge -d link show dev "+webCable.name, onOff(mode))), err
+	mode, err := netdemo.HairpinOf(n[theHost], webCable().name)
+	return append(facts, evidence.F("hairpin of the container's bridge port", "bridge -d link show dev "+webCable().name, onOff(mode))), err
 }
 
 var targetPort = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`tcp dport (\d+) .*dnat to 172\.19\.0\.2:(\d+)`) })

@@ -103,7 +103,7 @@ func (j *joining) startInit() error {
 // that one is in already.
 func (c *Container) foreign() uintptr {
 	var flags uintptr
-	for _, k := range kinds {
+	for _, k := range kinds() {
 		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", c.Pid, k.file))
 		ours, _ := os.Readlink("/proc/self/ns/" + k.file)
 		if err == nil && theirs != ours {
@@ -134,8 +134,9 @@ func (j *joining) giveOrders() error {
 }
 
 func (j *joining) answerInit() error {
-	return j.near.attend(map[string]func() error{
-		askLimits: func() error { return setLimits(j.pid, j.process) },
+	return j.near.attend(map[string]func(reply) error{
+		askLimits:   func(reply) error { return setLimits(j.pid, j.process) },
+		askListener: j.sendListener,
 	})
 }
 

@@ -116,7 +116,7 @@ func validateNamespaces(spec *specs.Spec) error {
 	seen := map[specs.LinuxNamespaceType]bool{}
 	var errs []error
 	for _, ns := range spec.Linux.Namespaces {
-		if _, ok := kinds[ns.Type]; !ok {
+		if _, ok := kinds()[ns.Type]; !ok {
 			errs = append(errs, fmt.Errorf("namespace %q does not exist", ns.Type))
 		}
 		if seen[ns.Type] {

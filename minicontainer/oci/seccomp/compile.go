@@ -44,7 +44,7 @@ func Compile(s *specs.LinuxSeccomp) (*Filter, error) {
 	allows := s.DefaultAction == specs.ActAllow || s.DefaultAction == specs.ActLog
 	var sections []section
 	for _, a := range archs {
-		sec, err := compileSection(architectures[a], calls, fallback, !allows)
+		sec, err := compileSection(architectures()[a], calls, fallback, !allows)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +76,7 @@ func join(sections []section) []unix.SockFilter {
 		seen[s.table.audit] = true
 		var body code
 		body.load(offsetNr)
-		if s.table.audit == architectures[specs.ArchX86_64].audit {
+		if s.table.audit == architectures()[specs.ArchX86_64].audit {
 			body.splitX32(sections)
 		}
 		body = append(body, s.code...)

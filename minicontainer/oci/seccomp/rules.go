@@ -96,6 +96,9 @@ func check(s *specs.LinuxSeccomp) error {
 	if s.DefaultAction == specs.ActNotify {
 		return errors.New("seccomp: SCMP_ACT_NOTIFY cannot be used as default action")
 	}
+	if notifies(s) && s.ListenerPath == "" {
+		return errors.New("seccomp: SCMP_ACT_NOTIFY is used, but listenerPath is not set")
+	}
 	for _, call := range s.Syscalls {
 		if len(call.Names) == 0 {
 			return errors.New("seccomp: a rule names no system call")
@@ -118,7 +121,7 @@ func checkCall(call specs.LinuxSyscall) error {
 		if a.Index > 5 {
 			return fmt.Errorf("seccomp: %v: argument %d, but a system call has 0 to 5", call.Names, a.Index)
 		}
-		if _, ok := comparisons[a.Op]; !ok {
+		if _, ok := comparisons()[a.Op]; !ok {
 			return fmt.Errorf("seccomp: string %s is not a valid operator for seccomp", a.Op)
 		}
 	}

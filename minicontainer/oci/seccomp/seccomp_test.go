@@ -127,7 +127,7 @@ func TestTables(t *testing.T) {
 	others := map[specs.Arch]*arch.Info{specs.ArchX86_64: arch.X86_64, specs.ArchX86: arch.I386, specs.ArchX32: arch.X32,
 		specs.ArchAARCH64: arch.AARCH64, specs.ArchARM: arch.ARM}
 	for name, other := range others {
-		list, err := architectures[name].list()
+		list, err := architectures()[name].list()
 		if err != nil {
 			t.Fatal(err)
 		}

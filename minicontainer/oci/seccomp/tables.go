@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -26,19 +27,23 @@ type table struct {
 
 const x32Bit = 0x40000000
 
-var architectures = map[specs.Arch]table{
-	specs.ArchX86_64:  {"x86_64", 0xc000003e, 0},
-	specs.ArchX32:     {"x32", 0xc000003e, x32Bit},
-	specs.ArchX86:     {"x86", 0x40000003, 0},
-	specs.ArchAARCH64: {"aarch64", 0xc00000b7, 0},
-	specs.ArchARM:     {"arm", 0x40000028, 0},
-}
+var architectures = sync.OnceValue(func() map[specs.Arch]table {
+	return map[specs.Arch]table{
+		specs.ArchX86_64:  {"x86_64", 0xc000003e, 0},
+		specs.ArchX32:     {"x32", 0xc000003e, x32Bit},
+		specs.ArchX86:     {"x86", 0x40000003, 0},
+		specs.ArchAARCH64: {"aarch64", 0xc00000b7, 0},
+		specs.ArchARM:     {"arm", 0x40000028, 0},
+	}
+})
 
 // family lists the architectures whose calls a kernel for the first one runs.
-var family = map[string][]specs.Arch{
-	"amd64": {specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
-	"arm64": {specs.ArchAARCH64, specs.ArchARM},
-}
+var family = sync.OnceValue(func() map[string][]specs.Arch {
+	return map[string][]specs.Arch{
+		"amd64": {specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
+		"arm64": {specs.ArchAARCH64, specs.ArchARM},
+	}
+})
 
 // choose gives the architectures that get a section: the native one always, and
 // those of its family that the spec lists. Others can never run here.
@@ -48,7 +53,7 @@ func choose(listed []specs.Arch) ([]specs.Arch, error) {
 			return nil, fmt.Errorf("seccomp: string %s is not a valid arch for seccomp", a)
 		}
 	}
-	here := family[runtime.GOARCH]
+	here := family()[runtime.GOARCH]
 	if len(here) == 0 {
 		return nil, fmt.Errorf("seccomp: no system call table for %s", runtime.GOARCH)
 	}
