@@ -238,12 +238,12 @@ func detachedNet(t *testing.T, e *minicontainer.Engine) {
 func TestEarlyShimGoesHome(t *testing.T) {
 	e := newEngine(t)
 	detached(t, e, box("taken", "sleep", "1000"))
-	before := shimsOf(t, e)
+	before := enginesShims(t, e)
 	o := box("taken", "true")
 	if _, _, err := e.Run(o, nil); err == nil {
 		t.Fatal("Run with a name that is taken = nil; want an error")
 	}
-	waitFor(t, "the early shim ends", func() bool { return slices.Equal(shimsOf(t, e), before) })
+	waitFor(t, "the early shim ends", func() bool { return slices.Equal(enginesShims(t, e), before) })
 	if got := len(names(t, e.Settings().RunDir+"/shim")); got != 1 {
 		t.Errorf("%d folders of shims; want 1", got)
 	}
@@ -251,8 +251,8 @@ func TestEarlyShimGoesHome(t *testing.T) {
 	noResidue(t, e)
 }
 
-// shimsOf are the pids of the shims of this engine.
-func shimsOf(t testing.TB, e *minicontainer.Engine) (pids []string) {
+// enginesShims are the pids of the shims of this engine.
+func enginesShims(t testing.TB, e *minicontainer.Engine) (pids []string) {
 	for _, pid := range names(t, "/proc") {
 		text, err := os.ReadFile("/proc/" + pid + "/cmdline")
 		if err == nil && bytes.HasPrefix(text, []byte(minicontainer.ShimName+"\x00")) && bytes.Contains(text, []byte(e.Settings().RunDir)) {
