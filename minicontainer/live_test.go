@@ -80,7 +80,8 @@ func TestExitCodes(t *testing.T) {
 
 func TestStopWithGraceAndWithout(t *testing.T) {
 	e := newEngine(t)
-	polite := detached(t, e, box("polite", "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done"))
+	polite := detached(t, e, box("polite", "sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"))
+	waitLog(t, e, polite.ID, "ready\n") // before, process 1 is deaf to SIGTERM
 	deaf := detached(t, e, box("deaf", "sleep", "1000"))
 	must(t, e.Stop(polite.ID, nil))
 	zero := 0
@@ -176,9 +177,9 @@ func TestRestartPolicies(t *testing.T) {
 
 func waitFor(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited 10 s for %s", what)
+			t.Fatalf("waited a minute for %s", what)
 		}
 	}
 }

@@ -21,11 +21,11 @@ import (
 	"cutaway/unionfs/image"
 )
 
-// insideEnv marks the run of the tests that is inside its own namespaces.
+// insideEnv marks the run of the tests that is inside its own namespaces, and
+// names the cgroup that its containers are made below.
 const insideEnv = "CUTAWAY_MINI_TEST_INSIDE"
 
-// group is the cgroup that the tests' containers are made below.
-const group = "cutaway-mini-test"
+var group = os.Getenv(insideEnv)
 
 // TestMain gives the tests namespaces of their own: what plays the host's
 // network and mounts is gone with them. This binary is also the shim and the
@@ -34,14 +34,15 @@ func TestMain(m *testing.M) {
 	oci.Main()
 	shim.Main()
 	netdemo.Main()
-	if os.Getuid() != 0 || os.Getenv(insideEnv) != "" {
+	if os.Getuid() != 0 || group != "" {
 		if os.Getuid() == 0 {
 			exec.Command("ip", "link", "set", "lo", "up").Run()
 		}
 		os.Exit(m.Run())
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	group = fmt.Sprintf("cutaway-mini-test-%d", os.Getpid()) // another run may be under way
+	cmd.Env = append(os.Environ(), insideEnv+"="+group)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 		Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
@@ -87,6 +88,11 @@ func newEngine(t testing.TB) *minicontainer.Engine {
 	root, err := os.MkdirTemp("/dev/shm", "cutaway-mini")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(root) })
+	return newEngineIn(t, root)
+}
+
+func newEngineIn(t testing.TB, root string) *minicontainer.Engine {
+	t.Helper()
 	e, err := minicontainer.Open(minicontainer.Settings{Root: root + "/root", RunDir: root + "/run", CgroupParent: group})
 	must(t, err)
 	addBusybox(t, e)

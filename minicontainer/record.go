@@ -26,9 +26,37 @@ func (e *Engine) save(c *Container) error {
 	return e.saveState(c)
 }
 
-// saveState writes config.v2.json alone: the other file changes with `update` only.
+// saveState writes config.v2.json alone: the other file changes with `update`
+// only. While there is something of the container beside its files, room for one
+// more such text is kept: how it ended has to be written even on a full disk.
 func (e *Engine) saveState(c *Container) error {
-	return writeJSON(e.File(c.ID, "config.v2.json"), c)
+	path := e.File(c.ID, "config.v2.json")
+	if err := writeJSON(path, c); err != nil {
+		return err
+	}
+	if c.State.Stale() {
+		reserve(path)
+	}
+	return nil
+}
+
+// beside is where the next text of a file is written before it takes its place.
+func beside(path string) string {
+	return filepath.Join(filepath.Dir(path), ".tmp-"+filepath.Base(path))
+}
+
+// room is more than a record needs.
+const room = 16 << 10
+
+// reserve has the file system keep blocks for the next text (fallocate(2)). Where
+// it cannot, because it is full or writes nothing in place, the next writer sees.
+func reserve(path string) {
+	f, err := os.OpenFile(beside(path), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	unix.Fallocate(int(f.Fd()), 0, 0, room)
 }
 
 // writeJSON writes beside and renames (rename(2)): a reader, or a crash, sees
@@ -40,12 +68,28 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	temp := filepath.Join(filepath.Dir(path), ".tmp-"+filepath.Base(path))
-	if err := os.WriteFile(temp, text, 0o600); err != nil {
+	if err := overwrite(beside(path), text); err != nil {
 		return err
 	}
-	return os.Rename(temp, path)
+	return os.Rename(beside(path), path)
 }
+
+// overwrite uses the blocks that the file has: not O_TRUNC, which would give
+// them up first.
+func overwrite(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Truncate(int64(len(text)))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// noRoom says that a file system, or a user's part of it, is full.
+func noRoom(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 func readJSON(path string, v any) error {
 	text, err := os.ReadFile(path)

@@ -61,9 +61,9 @@ func (e *Engine) RemoveLocked(c *Container, o RemoveOptions) error {
 		}
 	}
 	// From here on it cannot be started any more, and a second rm goes on where
-	// this one is interrupted.
+	// this one is interrupted. A disk too full to note that is a reason to remove.
 	c.State.RemovalInProgress = true
-	if err := e.saveState(c); err != nil {
+	if err := e.saveState(c); err != nil && !noRoom(err) {
 		return err
 	}
 	// A cp or diff of a stopped container mounts its layers. Killed in the middle,

@@ -25,7 +25,9 @@ func (e *Engine) settled(id string) (*Container, error) {
 		}
 		return e.Settle(c)
 	})
-	if err != nil {
+	// Settled it is, even where there is no room to write that down: it can be
+	// seen, and be removed to make room.
+	if err != nil && !noRoom(err) {
 		return nil, err
 	}
 	if c.HostConfig.AutoRemove && died {

@@ -37,14 +37,35 @@ func (e *Engine) Stop(ref string, seconds *int) error {
 	if wait >= 0 {
 		select {
 		case err := <-ended:
-			return err
+			return e.down(c.ID, err)
 		case <-time.After(wait):
 		}
 		if err := e.end(c, unix.SIGKILL); err != nil {
 			return err
 		}
 	}
-	return <-ended
+	return e.down(c.ID, <-ended)
+}
+
+// down waits until a container that is to stay down is so: its shim may have
+// decided on another life just before it heard.
+func (e *Engine) down(id string, err error) error {
+	for err == nil {
+		c, now := e.settled(id)
+		var gone *NotFound
+		if errors.As(now, &gone) {
+			return nil
+		}
+		if now != nil || !c.State.Running || !c.HasBeenManuallyStopped {
+			return now
+		}
+		ended, now := e.ending(id)
+		if now != nil {
+			return e.evenIfGone(id, now)
+		}
+		err = <-ended
+	}
+	return err
 }
 
 // evenIfGone forgives that a container could not be talked to when it turns out
@@ -152,9 +173,10 @@ func (e *Engine) Kill(ref string, sig unix.Signal) error {
 	}
 	select {
 	case err = <-ended:
+		return e.down(c.ID, err)
 	case <-time.After(10 * time.Second):
 	}
-	return err
+	return nil
 }
 
 // Restart stops a container and starts it again.

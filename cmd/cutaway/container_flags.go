@@ -11,6 +11,7 @@ type runFlags struct {
 	env, envFile, label, labelFile, expose, attach                    []string
 	tty, interactive, rm, detach, init, privileged, readOnly          bool
 	publishAll, sigProxy, oomKillDisable, noHealthcheck, quiet        bool
+	startsNext                                                        bool // run, not create
 	stopTimeout                                                       int
 
 	volume, mount, tmpfs, volumesFrom                            []string
@@ -62,8 +63,9 @@ func (f *runFlags) addProcess(flags *pflag.FlagSet) {
 	flags.StringVar(&f.logDriver, "log-driver", "", "logging driver for the container: json-file or none")
 	flags.StringArrayVar(&f.logOpt, "log-opt", nil, "log driver options: max-size, max-file")
 	flags.BoolVar(&f.noHealthcheck, "no-healthcheck", false, "accepted: there are no health checks")
-	flags.StringVar(&f.platform, "platform", "", "accepted: images are for this machine")
-	flags.StringVar(&f.pull, "pull", "missing", "accepted: bring images in with image pull")
+	flags.StringVar(&f.platform, "platform", "", "which of an image's platforms to bring in, such as linux/arm64")
+	flags.StringVar(&f.pull, "pull", pullMissing, "bring the image in before creating: always, missing, never")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing about bringing the image in")
 	flags.StringVar(&f.runtime, "runtime", "", "accepted: there is one runtime")
 	flags.StringVar(&f.isolation, "isolation", "", "accepted: there is one kind")
 }

@@ -18,7 +18,10 @@ import (
 // options turns what was typed into what a container is made from. changed says
 // whether a flag was given at all: "" may be meant.
 func (f *runFlags) options(args []string, changed func(string) bool) (o minicontainer.Options, err error) {
-	o.Name = f.name
+	if f.pull != pullAlways && f.pull != pullMissing && f.pull != pullNever {
+		return o, fmt.Errorf("invalid pull option: '%s': must be one of \"%s\", \"%s\" or \"%s\"", f.pull, pullAlways, pullMissing, pullNever)
+	}
+	o.Name, o.StartsNext = f.name, f.startsNext
 	c := &o.Config
 	c.Image, c.Cmd = args[0], args[1:]
 	c.Hostname, c.Domainname, c.User, c.WorkingDir = f.hostname, f.domainname, f.user, f.workdir

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,13 +11,13 @@ import (
 )
 
 func (p *program) containerRun() *cobra.Command {
-	f := &runFlags{}
+	f := &runFlags{startsNext: true}
 	cmd := p.dockerCommand(&cobra.Command{
 		Use:   "run [OPTIONS] IMAGE [COMMAND] [ARG...]",
 		Short: "Run a command in a new container",
 		Args:  atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.startError(p.withEngine(func(e api.Backend) error { return p.run(e, f, args, cmd.Flags().Changed) }))
+			return p.startError(p.withEngine(func(e api.Backend) error { return p.run(cmd, e, f, args) }))
 		},
 	})
 	f.add(cmd)
@@ -26,61 +25,14 @@ func (p *program) containerRun() *cobra.Command {
 	flags.BoolVarP(&f.detach, "detach", "d", false, "run container in background and print container ID")
 	flags.BoolVar(&f.sigProxy, "sig-proxy", true, "proxy received signals to the process")
 	flags.StringVar(&f.detachKeys, "detach-keys", defaultDetachKeys, "override the key sequence for detaching a container")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "accepted: nothing is said about bringing images in")
 	return cmd
 }
 
-func (p *program) containerCreate() *cobra.Command {
-	f := &runFlags{}
-	cmd := p.dockerCommand(&cobra.Command{
-		Use:   "create [OPTIONS] IMAGE [COMMAND] [ARG...]",
-		Short: "Create a new container",
-		Args:  atLeast(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.withEngine(func(e api.Backend) error {
-				c, err := p.create(e, f, args, cmd.Flags().Changed)
-				if err == nil {
-					fmt.Fprintln(p.out, c.ID)
-				}
-				return err
-			})
-		},
-	})
-	f.add(cmd)
-	return cmd
-}
-
-func (p *program) create(e api.Backend, f *runFlags, args []string, changed func(string) bool) (*minicontainer.Container, error) {
-	if err := checkTerminal(f.tty && f.interactive && !f.detach && len(f.attach) == 0, p.in); err != nil {
-		return nil, err
-	}
-	o, err := f.options(args, changed)
-	if err != nil {
-		fmt.Fprintln(p.err, "Error:", err)
-		return nil, exitError{code: exitDockerFlag}
-	}
-	if f.cidfile == "" {
-		return e.Create(o)
-	}
-	// Claimed first: two containers must not share one file.
-	file, err := os.OpenFile(f.cidfile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("container ID file found, make sure the other container isn't running or delete %s: %w", f.cidfile, err)
-	}
-	defer file.Close()
-	c, err := e.Create(o)
-	if err != nil {
-		return nil, errors.Join(err, os.Remove(f.cidfile))
-	}
-	_, err = file.WriteString(c.ID)
-	return c, err
-}
-
-func (p *program) run(e api.Backend, f *runFlags, args []string, changed func(string) bool) error {
+func (p *program) run(cmd *cobra.Command, e api.Backend, f *runFlags, args []string) error {
 	if f.detach && len(f.attach) > 0 {
 		return errors.New("conflicting options: -a and -d")
 	}
-	c, err := p.create(e, f, args, changed)
+	c, err := p.create(cmd, e, f, args)
 	if err != nil {
 		return err
 	}

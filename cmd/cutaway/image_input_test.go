@@ -193,7 +193,7 @@ func TestInterruptedPull(t *testing.T) {
 	}
 	<-asked
 	cmd.Process.Signal(unix.SIGINT)
-	timer := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+	timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	cmd.Wait()
 	if want := "Error: interrupted; nothing was kept\n"; cmd.ProcessState.ExitCode() != 1 || errs.String() != want {

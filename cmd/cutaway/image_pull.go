@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"cutaway/minicontainer/api"
 	"cutaway/minicontainer/builtin"
 	"cutaway/unionfs/image"
 	"cutaway/unionfs/image/registry"
@@ -52,10 +54,7 @@ func (p *program) imagePull() *cobra.Command {
 		Short: "Pull an image from a registry",
 		Args:  exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			// Interrupted, a pull still has to take back what it unpacked.
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return p.withStore(func(s *image.Store) error { return p.pull(ctx, s, args[0], f) })
+			return p.withStore(func(s *image.Store) error { return p.pull(cmd.Context(), s, args[0], f) })
 		},
 	})
 	f.add(cmd.Flags())
@@ -68,43 +67,47 @@ func (p *program) pull(ctx context.Context, s *image.Store, name string, f regis
 	if err != nil {
 		return err
 	}
-	if builtin.Is(name) {
-		return p.pullBuiltin(s, ref, f)
+	if !f.quiet && !builtin.Is(name) && !strings.Contains(name, ":"+ref.Tag) && ref.Digest == "" {
+		fmt.Fprintln(p.out, "Using default tag:", ref.Tag)
 	}
-	d := newLayerProgress(p.out)
-	o, err := f.options(d.report)
-	if err != nil {
+	here := func(ctx context.Context, ref image.Reference, o registry.Options) (api.Pulled, error) {
+		return api.PullInto(ctx, s, ref, o)
+	}
+	if err := f.bringIn(ctx, here, ref, p.out); err != nil {
 		return err
-	}
-	if !f.quiet {
-		if !strings.Contains(name, ":"+ref.Tag) && ref.Digest == "" {
-			fmt.Fprintln(p.out, "Using default tag:", ref.Tag)
-		}
-		fmt.Fprintf(p.out, "%s: Pulling from %s\n", tagOrDigest(ref), ref.Path)
-	}
-	before, _ := s.Resolve(ref.Name())
-	got, err := registry.Pull(ctx, s, ref, o)
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	if !f.quiet {
-		fmt.Fprintf(p.out, "Digest: %s\nStatus: %s\n", got.Manifest, status(before, got.Image, ref))
 	}
 	fmt.Fprintln(p.out, ref)
 	return nil
 }
 
-// pullBuiltin has no registry to ask: such an image is made of what is here.
-func (p *program) pullBuiltin(s *image.Store, ref image.Reference, f registryFlags) error {
-	before, _ := s.Resolve(ref.Name())
-	img, err := builtin.Ensure(s, ref.Repository())
+// puller brings an image into a store, here or a daemon's.
+type puller func(context.Context, image.Reference, registry.Options) (api.Pulled, error)
+
+// bringIn pulls, and says on w how it goes.
+func (f registryFlags) bringIn(ctx context.Context, pull puller, ref image.Reference, w io.Writer) error {
+	o, err := f.options(newLayerProgress(w).report)
 	if err != nil {
 		return err
 	}
-	if !f.quiet {
-		fmt.Fprintf(p.out, "%s: %s is a built-in image, made on this machine\nStatus: %s\n", ref.Tag, ref.Repository(), status(before, img, ref))
+	if f.quiet {
+		w = io.Discard
 	}
-	fmt.Fprintln(p.out, ref)
+	// Interrupted, a pull still has to take back what it unpacked.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if builtin.Is(ref.Name()) { // no registry is asked
+		fmt.Fprintf(w, "%s: %s is a built-in image, made on this machine\n", ref.Tag, ref.Repository())
+	} else {
+		fmt.Fprintf(w, "%s: Pulling from %s\n", tagOrDigest(ref), ref.Path)
+	}
+	got, err := pull(ctx, ref, o)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	if got.Manifest != "" {
+		fmt.Fprintln(w, "Digest:", got.Manifest)
+	}
+	fmt.Fprintln(w, "Status:", status(got, ref))
 	return nil
 }
 
@@ -115,8 +118,8 @@ func tagOrDigest(ref image.Reference) string {
 	return ref.Tag
 }
 
-func status(before, after *image.Image, ref image.Reference) string {
-	if before != nil && before.ImageID == after.ImageID {
+func status(got api.Pulled, ref image.Reference) string {
+	if !got.New {
 		return "Image is up to date for " + ref.Name()
 	}
 	return "Downloaded newer image for " + ref.Name()

@@ -8,12 +8,16 @@ import (
 
 	"cutaway/minicontainer"
 	"cutaway/netdemo"
+	"cutaway/unionfs/image"
+	"cutaway/unionfs/image/registry"
 	"cutaway/unionfs/layertar"
 )
 
 // Backend is what the command line can ask for, wherever the engine is: in this
 // process, or in a daemon behind a socket.
 type Backend interface {
+	// Pull brings an image in that Create found to be missing.
+	Pull(ctx context.Context, ref image.Reference, o registry.Options) (Pulled, error)
 	Create(o minicontainer.Options) (*minicontainer.Container, error)
 	Start(ref string, s *minicontainer.Streams) (Process, error) // nil for one that runs already
 	Attach(ref string, s *minicontainer.Streams) (Process, error)

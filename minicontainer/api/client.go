@@ -60,17 +60,21 @@ func (c *Client) do(ctx context.Context, method, path string, content io.Reader)
 	return r, nil
 }
 
+// send is do with JSON; nil for none.
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	if in == nil {
+		return c.do(ctx, method, path, nil)
+	}
+	text, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, method, path, bytes.NewReader(text))
+}
+
 // call sends JSON and reads JSON; nil for none.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	var content io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		content = bytes.NewReader(text)
-	}
-	r, err := c.do(ctx, method, path, content)
+	r, err := c.send(ctx, method, path, in)
 	if err != nil {
 		return err
 	}

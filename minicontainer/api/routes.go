@@ -51,6 +51,8 @@ func (s *Server) routes() map[string]answer {
 	all := map[string]answer{
 		"GET /_ping": func(w http.ResponseWriter, _ *http.Request) error { _, err := w.Write([]byte("OK")); return err },
 
+		"POST /images/create": s.pull,
+
 		"POST /containers/create": func(w http.ResponseWriter, r *http.Request) error {
 			o, err := body[minicontainer.Options](r)
 			if err != nil {

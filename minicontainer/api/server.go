@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"cutaway/minicontainer"
 )
@@ -50,8 +51,7 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
 		return nil, err
 	}
-	if conn, err := net.Dial("unix", path); err == nil {
-		conn.Close()
+	if answers(path) {
 		return nil, fmt.Errorf("a daemon answers on %s already: stop it first, or use another --socket", path)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,6 +63,21 @@ func Listen(path string) (net.Listener, error) {
 	}
 	// Who can write to the socket is root on this machine.
 	return l, os.Chmod(path, 0o660)
+}
+
+// answers asks, for that a connection is made says little: a child that a dead
+// daemon was about to start may still hold its socket, until it becomes another
+// program. A daemon that hangs is one.
+func answers(path string) bool {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprint(conn, "GET /_ping HTTP/1.0\r\n\r\n")
+	n, err := conn.Read(make([]byte, 1))
+	return n > 0 || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // Serve answers until ctx ends. Containers are not touched by that.

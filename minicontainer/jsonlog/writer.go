@@ -72,7 +72,8 @@ func (w *Writer) mend() error {
 }
 
 // Append writes one line. One write(2) each, so that a reader, or a crash,
-// never sees two lines mixed.
+// never sees two lines mixed. A line that found no room on the disk is lost whole:
+// half of it would spoil the next one.
 func (w *Writer) Append(e Entry) error {
 	text, err := json.Marshal(e)
 	if err != nil {
@@ -87,6 +88,9 @@ func (w *Writer) Append(e Entry) error {
 		}
 	}
 	n, err := w.file.Write(text)
+	if err != nil && n > 0 {
+		return errors.Join(err, w.file.Truncate(w.size))
+	}
 	w.size += int64(n)
 	return err
 }

@@ -83,6 +83,16 @@ func (s *Stats) addIO(devices []cgroupdemo.DeviceIO) {
 	}
 }
 
+// OOMKills is how many of the container's processes the kernel has killed for
+// want of memory: also of those that have ended, until Delete.
+func (c *Container) OOMKills() uint64 {
+	g, err := c.openGroups()
+	if err != nil {
+		return 0
+	}
+	return g.Memory().OOMKills.Value
+}
+
 // OOMs tells of every death for want of memory, until ctx ends.
 func (c *Container) OOMs(ctx context.Context, tell func()) error {
 	g, err := c.openGroups()

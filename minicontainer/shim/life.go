@@ -28,7 +28,6 @@ type life struct {
 	sandbox *netdemo.Namespace
 	names   *netdemo.Resolver
 	began   time.Time
-	oom     *oomWatch
 }
 
 // start begins a life. The record is locked all the while: nobody removes,
@@ -43,8 +42,8 @@ func (s *shim) start() error {
 			l.writeFiles,  // hostname, resolv.conf; hosts when the address is known
 			l.writeBundle, // config.json
 			l.openLog,     // where the output goes
-			l.create,      // namespaces, cgroup, limits; the program does not run yet
-			l.connect,     // addresses, published ports, names
+			l.create,      // namespaces, cgroup, limits, addresses; the program does not run yet
+			l.connect,     // its names on the networks
 			l.release,     // the program runs
 			l.record,      // the record says so
 		} {
@@ -62,6 +61,14 @@ func (l *life) claim() error {
 	c := l.c
 	if c.State.RemovalInProgress || c.State.Dead {
 		return errors.New("container is marked for removal and cannot be started")
+	}
+	if c.State.Restarting {
+		// Who wants it to stop says so under the lock that is held here, or after
+		// this life has begun, to its process.
+		if c.HasBeenManuallyStopped {
+			return errCalledOff
+		}
+		c.RestartCount++
 	}
 	if c.State.Stale() && !c.State.Restarting {
 		if err := l.engine.Settle(c); err != nil {
@@ -104,7 +111,9 @@ func (l *life) writeBundle() error {
 	return os.WriteFile(filepath.Join(l.bundleDir(), "config.json"), text, 0o600)
 }
 
-// create has the runtime make the container, with our pipes as its standard files.
+// create has the runtime make the container, with our pipes as its standard
+// files. Meanwhile it is put on its networks: neither needs the other, and both
+// are mostly a matter of waiting for the kernel.
 func (l *life) create() error {
 	ends, err := l.streams.open(l.c.Config.Tty, l.c.Config.OpenStdin)
 	if err != nil {
@@ -113,9 +122,11 @@ func (l *life) create() error {
 	defer ends.close()
 	l.streams.once = l.c.Config.StdinOnce
 	return l.children.while(func() error {
-		l.runtime, err = l.engine.Runtime.Create(l.id, oci.Options{Bundle: l.bundleDir(), Stdio: ends.stdio, Front: l.c.Config.Tty})
-		if err != nil {
-			return fmt.Errorf("OCI runtime create failed: %w", err)
+		networks := joining{life: l}
+		l.runtime, err = l.engine.Runtime.Create(l.id, oci.Options{Bundle: l.bundleDir(), Stdio: ends.stdio,
+			Front: l.c.Config.Tty, Born: networks.begin})
+		if err = networks.end(err); err != nil {
+			return err
 		}
 		l.ended = l.children.watch(l.runtime.Pid)
 		return l.streams.terminal(l.runtime.Terminal, l.c.Config.OpenStdin)
@@ -123,7 +134,6 @@ func (l *life) create() error {
 }
 
 func (l *life) release() error {
-	l.oom = watchOOM(l.c, l.runtime)
 	if err := l.children.while(l.runtime.Start); err != nil {
 		return fmt.Errorf("OCI runtime start failed: %w", err)
 	}
@@ -146,7 +156,8 @@ func (l *life) wait() int { return <-l.ended }
 func (s *shim) takeDown(code int, restarting bool) error {
 	l := s.life
 	_, err := s.engine.Change(s.id, func(c *minicontainer.Container) error {
-		oom := l.oom.stop()
+		// Asked while its group is there. Without a limit, want of memory is the host's.
+		oom := c.HostConfig.Memory != 0 && l.runtime != nil && l.runtime.OOMKills() > 0
 		if err := l.dismantle(c); err != nil {
 			c.State.Error = err.Error()
 		}

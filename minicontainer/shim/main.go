@@ -3,6 +3,7 @@ package shim
 import (
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,59 +12,43 @@ import (
 	"cutaway/minicontainer/oci"
 )
 
-// lineFD is where the one who starts a shim leaves a line to it.
-const lineFD = 3
-
 // Main makes this process a shim, and does not return, if it was started as one.
 func Main() {
-	if len(os.Args) != 7 {
-		return
-	}
-	switch os.Args[0] {
-	case minicontainer.ShimStarterName:
-		leave()
-	case minicontainer.ShimName:
+	if len(os.Args) == 8 && os.Args[0] == minicontainer.ShimName {
 		stay()
 	}
 }
 
-// leave starts the shim and ends: what is left of an orphan's family is process 1,
-// or whoever else adopts (prctl(2), PR_SET_CHILD_SUBREAPER).
-func leave() {
-	null, line := os.NewFile(0, "null"), os.NewFile(lineFD, "line")
-	args := append([]string{minicontainer.ShimName}, os.Args[1:]...)
-	_, err := os.StartProcess("/proc/self/exe", args, &os.ProcAttr{Files: []*os.File{null, null, null, line}})
-	if err != nil {
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
 // stay is the shim.
 func stay() {
+	lineFD, err := strconv.Atoi(os.Args[7])
+	if err != nil || os.Chdir("/") != nil { // no folder of the caller's stays busy because of us
+		os.Exit(2)
+	}
 	unix.CloseOnExec(lineFD)
 	// What these signals want to end is the client. The container's end is ours. They
 	// are caught, not ignored: what is ignored stays so across an exec, and the
 	// container's programs could not be reached by them.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
-	line, err := minicontainer.LineFrom(os.NewFile(lineFD, "line"))
+	line, err := minicontainer.LineFrom(os.NewFile(uintptr(lineFD), "line"))
 	if err != nil {
 		os.Exit(2)
 	}
 	id := os.Args[1]
 	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5], StorageOpts: storageOpts(os.Args[6])})
 	if err != nil {
-		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
-		os.Exit(1)
-	}
-	lock, err := s.engine.ShimLock(id)
-	if err != nil {
-		line.Send(minicontainer.RunsAlready())
-		os.Exit(1)
+		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
 	s.run(line)
-	lock.Close()
 	os.Exit(0)
+}
+
+// refuse answers, and ends. The request is taken first: a socket that is closed
+// with something unread resets the other side, whose answer is then lost.
+func refuse(line *minicontainer.Line, why minicontainer.Reply) {
+	line.Receive(&minicontainer.Request{})
+	line.Send(why)
+	os.Exit(1)
 }
 
 // storageOpts are options as one argument; none is the empty one.

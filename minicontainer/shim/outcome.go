@@ -1,13 +1,9 @@
 package shim
 
 import (
-	"context"
 	"strings"
-	"sync/atomic"
 
-	"cutaway/minicontainer"
 	"cutaway/minicontainer/jsonlog"
-	"cutaway/minicontainer/oci"
 	"cutaway/volumedemo"
 )
 
@@ -25,32 +21,6 @@ func startCode(err error) int {
 		return 126
 	}
 	return 125
-}
-
-// oomWatch notes whether the kernel killed in the container for want of memory.
-type oomWatch struct {
-	cancel context.CancelFunc
-	seen   atomic.Bool
-}
-
-// watchOOM watches a container that has a limit; without one, want of memory is
-// the host's.
-func watchOOM(c *minicontainer.Container, rc *oci.Container) *oomWatch {
-	if c.HostConfig.Memory == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	w := &oomWatch{cancel: cancel}
-	go rc.OOMs(ctx, func() { w.seen.Store(true) })
-	return w
-}
-
-func (w *oomWatch) stop() bool {
-	if w == nil {
-		return false
-	}
-	w.cancel()
-	return w.seen.Load()
 }
 
 // openLog opens the log that the record names.

@@ -53,13 +53,6 @@ func (s *shim) pause(code int, delay time.Duration) bool {
 	case <-s.calledOff:
 		return false
 	case <-time.After(delay):
+		return true
 	}
-	_, err := s.engine.Change(s.id, func(c *minicontainer.Container) error {
-		if c.HasBeenManuallyStopped {
-			return errCalledOff
-		}
-		c.RestartCount++
-		return nil
-	})
-	return err == nil
 }

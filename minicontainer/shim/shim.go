@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"errors"
 	"sync"
 
 	"cutaway/minicontainer"
@@ -23,17 +24,25 @@ type shim struct {
 // run lives all lives of the container.
 func (s *shim) run(line *minicontainer.Line) {
 	streams, err := newStreams()
-	s.streams = streams
-	if err == nil {
-		err = s.listen()
-	}
 	if err != nil {
-		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
-		return
+		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
+	s.streams = streams
 	// The starter's streams first: its container's first word must not be missed.
+	// Until the request comes there may be no container yet, so nothing is touched
+	// before; if it never comes, there is nothing to do.
 	request, err := s.admit(line)
 	if err != nil {
+		return
+	}
+	lock, err := s.engine.ShimLock(s.id)
+	if err != nil {
+		line.Send(minicontainer.RunsAlready())
+		return
+	}
+	defer lock.Close()
+	if err := s.listen(); err != nil {
+		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
 		return
 	}
 	policy := restarts{}
@@ -55,7 +64,11 @@ func (s *shim) run(line *minicontainer.Line) {
 			s.finish(code)
 			return
 		}
-		if err := s.start(); err != nil {
+		switch err := s.start(); {
+		case errors.Is(err, errCalledOff):
+			s.finish(code)
+			return
+		case err != nil:
 			s.finish(startCode(err))
 			return
 		}

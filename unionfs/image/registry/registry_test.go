@@ -244,7 +244,7 @@ func TestBadTransfers(t *testing.T) {
 				return spoiled{w, change}
 			}
 			before := listing(t, to.Root())
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			if p, err := registry.Pull(ctx, to, ref, registry.Options{Parallel: 1}); err == nil {
 				t.Errorf("Pull with %s = %+v; want an error", what, p)
@@ -263,7 +263,7 @@ func TestErrorsSayWhy(t *testing.T) {
 		strings.TrimPrefix(srv.URL, "http://") + "/nothing:v1": "no such image or tag",
 		"127.0.0.1:1/app:v1": "nothing listens there",
 	} {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		_, err := registry.Pull(ctx, s, parse(t, name), registry.Options{})
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), want) {
