@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -28,9 +29,13 @@ func sitDown(t *testing.T, s *session, args ...string) *person {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	cmd := s.command(ctx, args...)
+	return sitDownAt(t, s.command(ctx, args...))
+}
+
+func sitDownAt(t *testing.T, cmd *exec.Cmd) *person {
+	t.Helper()
 	cmd.SysProcAttr = nil // pty.Start makes the terminal the controlling one
-	cmd.Env = append(cmd.Env, "TERM=xterm")
+	cmd.Env = append(cmd.Environ(), "TERM=xterm")
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +58,16 @@ func (p *person) Write(b []byte) (int, error) {
 // waitFor reads on until the text has come.
 func (p *person) waitFor(text string) {
 	p.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	if !p.sees(text, 30*time.Second) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.t.Fatalf("waited in vain for %q; the screen since then:\n%s", text, p.seen.String()[p.read:])
+	}
+}
+
+// sees reads on if the text comes within so long.
+func (p *person) sees(text string, patience time.Duration) bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		p.mu.Lock()
 		i := strings.Index(p.seen.String()[p.read:], text)
 		if i >= 0 {
@@ -61,22 +75,23 @@ func (p *person) waitFor(text string) {
 		}
 		p.mu.Unlock()
 		if i >= 0 {
-			return
+			return true
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.t.Fatalf("waited in vain for %q; the screen since then:\n%s", text, p.seen.String()[p.read:])
+	return false
 }
 
 func (p *person) types(keys string) { io.WriteString(p.terminal, keys) }
 
 func (p *person) waitForEnd() error {
+	p.t.Helper()
 	select {
 	case err := <-p.ended:
 		return err
 	case <-time.After(30 * time.Second):
-		p.t.Fatal("the program did not end")
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.t.Fatalf("the program did not end; the screen since then:\n%s", p.seen.String()[p.read:])
 		return nil
 	}
 }

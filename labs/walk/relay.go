@@ -38,7 +38,7 @@ func Relay(ctx context.Context, find Finder, probes func(context.Context, bench.
 	}
 	var worker atomic.Pointer[Worker]
 	f.Step, f.ByHand, f.Omit, f.Params = req.Step, req.ByHand, req.Omit, req.Params
-	f.Probes = probes(ctx, lab)
+	f.Probes = func() map[probe.ID]probe.Result { return probes(ctx, lab) }
 	f.Choose = func(context.Context, bench.Lab) (Place, string) { return Host{Executable: exe, As: req.Where}, "" }
 	f.Present = func(e Event, w *Worker) { worker.CompareAndSwap(nil, w); relayOut(e, out) }
 	go relayIn(input, &worker, cancel)

@@ -124,14 +124,19 @@ func (j *joining) giveOrders() error {
 	if err != nil {
 		return err
 	}
+	filter, err := compileFilter(&spec)
+	if err != nil {
+		return err
+	}
 	o := order{State: j.State, Exec: true, Tree: -1, Fifo: -1, Console: number(j.console), Preserve: j.opts.Preserve,
 		Keyring: !j.opts.NoNewKeyring}
-	return errors.Join(j.near.sendJSON(o), j.near.send(raw))
+	return j.near.sendOrders(o, raw, filter)
 }
 
 func (j *joining) answerInit() error {
-	return j.near.attend(map[string]func() error{
-		askLimits: func() error { return setLimits(j.pid, j.process) },
+	return j.near.attend(map[string]func(reply) error{
+		askLimits:   func(reply) error { return setLimits(j.pid, j.process) },
+		askListener: j.sendListener,
 	})
 }
 

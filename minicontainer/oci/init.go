@@ -60,6 +60,7 @@ var createList = []step{
 	{"limits", (*box).askForLimits}, // set from outside
 	{"identity", (*box).becomeUser}, // capabilities, seccomp, user: no way back
 	{"program", (*box).findProgram},
+	{"seccomp listener", (*box).filterNotifying}, // for the agent, as long as the runtime is there
 	{"ready", (*box).reportReady},
 	{"start", (*box).awaitStart}, // "created" lasts here
 	{"start hooks", (*box).startHooks},
@@ -75,6 +76,7 @@ var execList = []step{
 	{"limits", (*box).askForLimits},
 	{"identity", (*box).becomeUser},
 	{"program", (*box).findProgram},
+	{"seccomp listener", (*box).filterNotifying}, // for the agent, as long as the runtime is there
 	{"ready", (*box).reportReady},
 	{"exec", (*box).exec},
 }
@@ -122,9 +124,11 @@ func takeOrders(w wire) (*box, error) {
 	if b.who, err = planIdentity(b.process); err != nil {
 		return nil, err
 	}
-	if b.spec.Linux.Seccomp != nil {
-		b.filter, err = seccomp.Compile(b.spec.Linux.Seccomp)
+	filter, err := w.receive()
+	if err != nil {
+		return nil, err
 	}
+	b.filter, err = seccomp.Decode(filter)
 	return b, err
 }
 

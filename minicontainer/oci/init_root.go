@@ -35,7 +35,7 @@ func (b *box) askForHooks() error {
 	if len(h.Prestart)+len(h.CreateRuntime) == 0 {
 		return nil
 	}
-	return b.ask(askHooks)
+	return b.ask(reply{Ask: askHooks})
 }
 
 // askForLimits lets the runtime set the resource limits. It has the host's
@@ -44,12 +44,12 @@ func (b *box) askForLimits() error {
 	if len(b.process.Rlimits) == 0 {
 		return nil
 	}
-	return b.ask(askLimits)
+	return b.ask(reply{Ask: askLimits})
 }
 
 // ask waits until the runtime has done something.
-func (b *box) ask(what string) error {
-	if err := b.runtime.sendJSON(reply{Ask: what}); err != nil {
+func (b *box) ask(what reply) error {
+	if err := b.runtime.sendJSON(what); err != nil {
 		return err
 	}
 	var done reply

@@ -135,12 +135,29 @@ func (b *box) filterEarly() error {
 	return b.loadFilter()
 }
 
+// filterNotifying loads a filter whose listener the runtime has to take, before
+// it leaves. Any other is loaded right before the exec: it then need not allow
+// what only this stage does.
+func (b *box) filterNotifying() error {
+	if b.filter == nil || !b.filter.Notify {
+		return nil
+	}
+	return b.loadFilter()
+}
+
+// loadFilter loads it once, and hands over its listener. From here on each call
+// that it notifies of waits for the agent.
 func (b *box) loadFilter() error {
 	if b.filter == nil {
 		return nil
 	}
-	_, err := b.filter.Load()
-	return err
+	listener, err := b.filter.Load()
+	b.filter = nil
+	if err != nil || listener < 0 {
+		return err
+	}
+	defer unix.Close(listener) // or calls would wait for an agent that is dead
+	return b.ask(reply{Ask: askListener, Listener: listener})
 }
 
 // forbidPrivileges makes setuid bits and file capabilities powerless

@@ -69,6 +69,8 @@ func playRuntime(args []string) int {
 	switch verb {
 	case "run":
 		status, err = playRun(r, id, bundle)
+	case "exec":
+		status, err = playExec(r, id, args[4:])
 	case "create":
 		_, err = r.Create(id, Options{Bundle: bundle})
 	case "delete", "delete-force":
@@ -100,6 +102,20 @@ func playRun(r *Runtime, id, bundle string) (int, error) {
 		return 0, err
 	}
 	return Wait(c.Pid)
+}
+
+func playExec(r *Runtime, id string, args []string) (int, error) {
+	c, err := r.Open(id)
+	if err != nil {
+		return 0, err
+	}
+	p := *c.Spec.Process
+	p.Args = args
+	started, err := c.Exec(&p, Options{})
+	if err != nil {
+		return 0, err
+	}
+	return Wait(started.Pid)
 }
 
 // needRoot skips what an ordinary user cannot do.

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,20 +100,21 @@ func (m *making) giveOrders() error {
 	if m.groups != nil {
 		o.Cgroups = m.groups.shelves()
 	}
-	return errors.Join(m.wire.sendJSON(o), m.wire.send(m.bundle.Raw))
+	return m.wire.sendOrders(o, m.bundle.Raw, m.bundle.filter)
 }
 
 // answerInit does what init cannot do from inside, until it is ready.
 func (m *making) answerInit() error {
-	return m.wire.attend(map[string]func() error{
-		askHooks:  m.createHooks, // they belong to the runtime's namespaces
-		askLimits: m.setLimits,   // the user that init becomes next may not
+	return m.wire.attend(map[string]func(reply) error{
+		askHooks:    m.createHooks,  // they belong to the runtime's namespaces
+		askLimits:   m.setLimits,    // the user that init becomes next may not
+		askListener: m.sendListener, // its agent is out here
 	})
 }
 
 // createHooks runs those that belong between the mounts and the pivot, in the
 // runtime's namespaces.
-func (m *making) createHooks() error {
+func (m *making) createHooks(reply) error {
 	h, state := hookLists(m.Spec), m.hookState(specs.StateCreating)
 	//lint:ignore SA1019 old bundles and their engines still use prestart
 	if err := runHooks("prestart", m.Bundle, h.Prestart, state); err != nil {
@@ -139,7 +139,7 @@ func setOOMScore(pid int, score *int) error {
 	return nil
 }
 
-func (m *making) setLimits() error { return setLimits(m.Pid, m.Spec.Process) }
+func (m *making) setLimits(reply) error { return setLimits(m.Pid, m.Spec.Process) }
 
 // setLimits sets them from outside (prlimit(2)): raising a hard limit takes
 // rights that a container in a user namespace does not have.

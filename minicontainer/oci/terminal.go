@@ -35,18 +35,19 @@ func (o *Options) openConsole(terminal bool) (*os.File, *Terminal, error) {
 	case o.Front:
 		return newTerminal()
 	}
-	f, err := dialConsole(o.ConsoleSocket)
+	f, err := dialSocket("console socket", o.ConsoleSocket)
 	return f, nil, err
 }
 
-func dialConsole(path string) (*os.File, error) {
+// dialSocket connects to the unix socket of somebody who was named.
+func dialSocket(what, path string) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("connect to console socket %s: %w", path, err)
+		return nil, fmt.Errorf("connect to %s %s: %w", what, path, err)
 	}
 	return os.NewFile(uintptr(fd), path), nil
 }

@@ -62,10 +62,6 @@ func validateRest(spec *specs.Spec) error {
 			errs = append(errs, fmt.Errorf("invalid device type %q for %s: c, u, b or p", d.Type, d.Path))
 		}
 	}
-	if l.Seccomp != nil {
-		_, err := seccomp.Compile(l.Seccomp)
-		errs = append(errs, err)
-	}
 	if l.IntelRdt != nil {
 		errs = append(errs, errors.New("intelRdt is specified in config, but Intel RDT is not supported by this runtime"))
 	}
@@ -80,6 +76,14 @@ func validateRest(spec *specs.Spec) error {
 	}
 	_, err := planPersonality(l.Personality)
 	return errors.Join(append(errs, err)...)
+}
+
+// compileFilter makes the program of linux.seccomp, where there is one.
+func compileFilter(spec *specs.Spec) (*seccomp.Filter, error) {
+	if spec.Linux.Seccomp == nil {
+		return nil, nil
+	}
+	return seccomp.Compile(spec.Linux.Seccomp)
 }
 
 func validateHooks(h *specs.Hooks) error {

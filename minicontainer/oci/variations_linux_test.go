@@ -260,6 +260,11 @@ func seccompVariations() []variation {
 		{name: "seccomp/bad action", change: deny("SCMP_ACT_NONSENSE", nil, mkdir), error: "string SCMP_ACT_NONSENSE is not a valid action for seccomp"},
 		{name: "seccomp/bad operator", change: deny(specs.ActErrno, nil, mkdir, specs.LinuxSeccompArg{Op: "SCMP_CMP_NONSENSE"}), error: "is not a valid operator for seccomp"},
 		{name: "seccomp/default notify", change: filter(specs.LinuxSeccomp{DefaultAction: specs.ActNotify, ListenerPath: "/x"}), error: "SCMP_ACT_NOTIFY cannot be used as default action"},
+		{name: "seccomp/notify of write", change: filter(specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/nobody",
+			Syscalls: []specs.LinuxSyscall{{Names: []string{"write"}, Action: specs.ActNotify}}}), error: "SCMP_ACT_NOTIFY cannot be used for the write syscall"},
+		{name: "seccomp/notify without a listener", change: deny(specs.ActNotify, nil, mkdir), error: "listenerPath is not set"},
+		{name: "seccomp/notify nobody", change: filter(specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/nobody",
+			Syscalls: []specs.LinuxSyscall{{Names: mkdir, Action: specs.ActNotify}}}), error: "/nobody"},
 		{name: "seccomp/flags", script: try, change: filter(specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog},
 			Syscalls: []specs.LinuxSyscall{{Names: mkdir, Action: specs.ActErrno}}}), differ: "runc 1.1 knows no flags"},
 	}

@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer/oci/rootfs"
+	"cutaway/minicontainer/oci/seccomp"
 )
 
 // wire is one end of the socket between the runtime and the init stage:
 //
 //	runtime                                   init
-//	  | -- order, config.json ----------------> |   once it is in its cgroups
+//	  | -- order, config.json, filter --------> |   once it is in its cgroups
 //	  |                                         |   mounts, devices
 //	  | <------------------------------ hooks --|   only where there are any
 //	  |    prestart, createRuntime              |
@@ -24,6 +25,9 @@ import (
 //	  | <----------------------------- limits --|
 //	  |    prlimit                              |
 //	  | -- go --------------------------------> |   identity ...
+//	  | <--------------------------- listener --|   only of a filter that notifies
+//	  |    to its agent                         |
+//	  | -- go --------------------------------> |
 //	  | <--------------- ready, or an error ----|
 //	  | <-- end of file, or a last error -------|   at the exec
 //
@@ -57,15 +61,17 @@ type order struct {
 
 // What init may ask for.
 const (
-	askHooks  = "hooks"
-	askLimits = "limits"
+	askHooks    = "hooks"
+	askLimits   = "limits"
+	askListener = "listener"
 )
 
 // reply is what init says back.
 type reply struct {
-	Ask   string `json:"ask,omitempty"` // something to be done outside before it goes on
-	Ready bool   `json:"ready,omitempty"`
-	Error string `json:"error,omitempty"`
+	Ask      string `json:"ask,omitempty"` // something to be done outside before it goes on
+	Listener int    `json:"listener,omitempty"`
+	Ready    bool   `json:"ready,omitempty"`
+	Error    string `json:"error,omitempty"`
 }
 
 const maxMessage = 64 << 20
@@ -82,6 +88,11 @@ func (w wire) sendJSON(v any) error {
 		return err
 	}
 	return w.send(text)
+}
+
+// sendOrders sends all that init is told at the beginning.
+func (w wire) sendOrders(o order, spec []byte, filter *seccomp.Filter) error {
+	return errors.Join(w.sendJSON(o), w.send(spec), w.send(filter.Encode()))
 }
 
 // receive returns io.EOF when the other end was closed between two messages.
@@ -111,13 +122,13 @@ func (w wire) receiveJSON(v any) error {
 }
 
 // attend does what init asks for, until it is ready.
-func (w wire) attend(duties map[string]func() error) error {
+func (w wire) attend(duties map[string]func(reply) error) error {
 	for {
 		r, err := w.answer()
 		if err != nil || r.Ready {
 			return err
 		}
-		if err := duties[r.Ask](); err != nil {
+		if err := duties[r.Ask](r); err != nil {
 			return err
 		}
 		if err := w.sendJSON(reply{}); err != nil {

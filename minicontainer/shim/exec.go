@@ -15,7 +15,8 @@ func (s *shim) exec(line *minicontainer.Line, a *admitted) {
 	defer line.Close()
 	own, _ := newStreams()
 	own.once = true
-	defer own.attach(a.client)() // the caller reads to the end: our copies must go
+	detach := own.attach(a.client)
+	defer detach() // the caller reads to the end: our copies must go
 	ended, pid, err := s.startExec(own, a)
 	if err != nil {
 		line.Send(minicontainer.Reply{Error: err.Error(), Code: startCode(err)})
@@ -23,9 +24,8 @@ func (s *shim) exec(line *minicontainer.Line, a *admitted) {
 	}
 	line.Send(minicontainer.Reply{Started: true, Pid: pid})
 	own.resize(a.Exec.Size)
-	detached := make(chan struct{})
 	go func() { // the caller's terminal changes its size, or the caller goes
-		defer close(detached)
+		defer detach() // what runs on has no business on that terminal
 		for {
 			var r minicontainer.Request
 			if _, err := line.Receive(&r); err != nil {

@@ -51,6 +51,12 @@
 // union is unmounted, or when the mount namespace that sees it ends. It holds
 // the branches open and nothing else.
 //
+// What a FUSE server costs is the waking: the program wakes the server with each
+// request, the server the program with each answer. loop.go sees to it that
+// nobody else is woken, long.go says when that rule does not hold, sysmon.go
+// keeps the Go runtime from breaking it, and read.go makes fewer requests of
+// long reads. kernel.go is what the server says unasked.
+//
 // How long the kernel may remember names and attributes is the option udba:
 // a second (reval, the default), for long (none: nobody else changes the
 // branches; what a store of image layers wants), not at all (notify). Files in

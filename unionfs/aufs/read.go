@@ -3,15 +3,15 @@ package aufs
 import (
 	"fmt"
 	"os"
+	"unsafe"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"github.com/hanwen/go-fuse/v2/splice"
 	"golang.org/x/sys/unix"
 )
 
 // What one READ costs, whatever its size, is the way to the server and back.
 // So long reads are made longer (widenReads), and their data is not copied to
-// us on its way (spliceFrom). Files in a rw branch need neither: see
+// us on its way (pipeFrom). Files in a rw branch need neither: see
 // passthrough.go.
 
 // readAheadKB is how far the kernel reads ahead in a file of the union, and so
@@ -20,36 +20,54 @@ import (
 // answer, in a power of two.
 const readAheadKB = "512"
 
-// spliceFrom is the size from which an answer goes through a pipe, which the
-// pages of the branch's file are hung into: two copies fewer for six system
-// calls more.
-const spliceFrom = 256 << 10
+// pipeFrom is the size from which an answer goes through a pipe, which the pages
+// of the branch's file are hung into: two copies fewer, for two system calls more.
+// A pipe of pipeSize has no room for more than pipeMost, beside the header and
+// the parts of pages at both ends.
+const (
+	pipeFrom = 256 << 10
+	pipeSize = 1 << 20
+	pipeMost = pipeSize - 16<<10
+)
 
-// Read answers READ: a long one by naming the descriptor to read from, a short
-// one with the data.
-func (fs *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+// Read answers READ by naming the descriptor to read from.
+func (fs *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.ReadResult, fuse.Status) {
 	h := fs.handle(in.Fh)
 	if h == nil {
 		return nil, fuse.EBADF
 	}
-	fd := int(h.fd.Load())
-	if in.Size >= spliceFrom {
-		return fuse.ReadResultFd(uintptr(fd), int64(in.Offset), int(in.Size)), fuse.OK
-	}
-	n, err := unix.Pread(fd, buf, int64(in.Offset))
-	if err != nil {
-		return nil, status(err)
-	}
-	// A vector, since go-fuse would try the pipe with everything else.
-	return fuse.ReadResultVector([][]byte{buf[:n]}), fuse.OK
+	return fuse.ReadResultFd(uintptr(h.fd.Load()), int64(in.Offset), int(in.Size)), fuse.OK
 }
 
-// primeSplice makes go-fuse open /dev/null, which it empties pipes into, while
-// there is one: the server's own root has no /dev.
-func primeSplice() {
-	if pair, err := splice.Get(); err == nil {
-		splice.Done(pair)
+// readThroughPipe answers a long READ without touching the data. False says that
+// it is none, or that the pipe did not do: then it has to be answered otherwise.
+//
+// man page: splice(2).
+func (l *loop) readThroughPipe(b *buffers, n int) bool {
+	in := (*fuse.ReadIn)(unsafe.Pointer(&b.in[0]))
+	if n < int(unsafe.Sizeof(*in)) || in.Opcode != opRead || in.Size < pipeFrom || in.Size > pipeMost {
+		return false
 	}
+	h := l.fs.handle(in.Fh)
+	if h == nil || b.openPipe() != nil {
+		return false
+	}
+	// The header stands before the data and tells its length. Where the file ends
+	// earlier, all is thrown away.
+	whole := answerHead + int(in.Size)
+	head := (*fuse.OutHeader)(unsafe.Pointer(&b.out[0]))
+	*head = fuse.OutHeader{Length: uint32(whole), Unique: in.Unique}
+	off := int64(in.Offset)
+	if _, err := unix.Write(b.pipe[1], b.out[:answerHead]); err == nil {
+		got, err := unix.Splice(int(h.fd.Load()), &off, b.pipe[1], nil, int(in.Size), 0)
+		if err == nil && got == int64(in.Size) {
+			if _, err := unix.Splice(b.pipe[0], nil, l.fd, nil, whole, 0); err == nil {
+				return true
+			}
+		}
+	}
+	b.closePipe()
+	return false
 }
 
 // widenReads sets the read-ahead of the union mounted on target. It is a matter

@@ -64,7 +64,6 @@ func serve(reply *os.File, orders *json.Decoder) error {
 	}
 	u, err := New(o.Options)
 	if err == nil {
-		primeSplice()
 		err = leaveTree(o.Target)
 	}
 	if tell(answers, err); err != nil {
@@ -74,8 +73,8 @@ func serve(reply *os.File, orders *json.Decoder) error {
 	if err := orders.Decode(&o); err != nil {
 		return err // the mount failed, or the one who mounts is gone
 	}
-	u.kernel.fd, _ = unix.FcntlInt(fuseFD, unix.F_DUPFD_CLOEXEC, 0)
-	server, err := fuse.NewServer(u, fmt.Sprintf("/dev/fd/%d", fuseFD), fuseOptions())
+	l := newLoop(u, fuseFD)
+	err = l.greet()
 	if tell(answers, err); err != nil {
 		return err
 	}
@@ -85,7 +84,7 @@ func serve(reply *os.File, orders *json.Decoder) error {
 	// that work.
 	runtime.GOMAXPROCS(max(16, 2*runtime.NumCPU()))
 	calmWatchman()
-	server.Serve()
+	l.run()
 	return nil
 }
 

@@ -69,8 +69,14 @@ func choose(listed []specs.Arch) ([]specs.Arch, error) {
 	return out, nil
 }
 
-// numbers reads the table: name to number, the mask included.
-func (t table) numbers() (map[string]uint32, error) {
+// entry is one line of a table.
+type entry struct {
+	number uint32 // the mask included
+	name   string
+}
+
+// list reads the table.
+func (t table) list() ([]entry, error) {
 	text, err := tables.ReadFile("tables/" + t.file + ".tbl")
 	if err != nil {
 		return nil, err
@@ -79,15 +85,15 @@ func (t table) numbers() (map[string]uint32, error) {
 }
 
 // parseTable reads "number name" lines.
-func parseTable(text string, mask uint32) (map[string]uint32, error) {
-	out := make(map[string]uint32, 512)
+func parseTable(text string, mask uint32) ([]entry, error) {
+	out := make([]entry, 0, 512)
 	for line := range strings.Lines(text) {
 		number, name, ok := strings.Cut(strings.TrimSpace(line), " ")
 		nr, err := strconv.ParseUint(number, 10, 32)
 		if !ok || err != nil {
 			return nil, fmt.Errorf("seccomp: %q is not a line of number and name", line)
 		}
-		out[name] = uint32(nr) | mask
+		out = append(out, entry{uint32(nr) | mask, name})
 	}
 	return out, nil
 }

@@ -156,6 +156,9 @@ func pushPull(t *testing.T, one, two image.Reference) {
 	if _, err := registry.Push(ctx, from, more, two, registry.Options{Report: report}); err != nil || said() != "Layer already exists. Layer already exists. Pushed." {
 		t.Errorf("Push on a shared base: %v, reports %q", err, said())
 	}
+	if left, _ := os.ReadDir(filepath.Join(from.Root(), "tmp")); len(left) > 0 {
+		t.Errorf("Push leaves %v in tmp; want nothing", left)
+	}
 	if p, err = registry.Pull(ctx, to, two, registry.Options{}); err != nil || p.Fetched != 1 || p.Image.ImageID != more.ImageID {
 		t.Errorf("Pull on a shared base = %+v, %v; want 1 layer fetched", p, err)
 	}
