@@ -49,6 +49,22 @@ func Create(hs *Hierarchies, cfg Config) (*Group, error) {
 			return nil, fmt.Errorf("create group %s: %s: %w", cfg.Name, p.Dir, fs.ErrExist)
 		}
 	}
+	return g.create(hs)
+}
+
+// Adopt is Create for a group that exists in some hierarchies: mkdir(2) in the
+// others. One that is in all of them is left as it is. On an error what was made
+// is removed.
+func Adopt(hs *Hierarchies, cfg Config) (*Group, error) {
+	g, err := Open(hs, cfg)
+	if err != nil || !slices.ContainsFunc(g.dirs(), func(dir string) bool { return !exists(dir) }) {
+		return g, err
+	}
+	return g.create(hs)
+}
+
+// create does the steps, and takes them back if one fails.
+func (g *Group) create(hs *Hierarchies) (*Group, error) {
 	steps, err := g.CreateSteps(hs)
 	if err != nil {
 		return nil, err
@@ -56,7 +72,7 @@ func Create(hs *Hierarchies, cfg Config) (*Group, error) {
 	var made []string
 	for _, s := range steps {
 		if err := s.do(); err != nil {
-			return nil, errors.Join(fmt.Errorf("create group %s: %w", cfg.Name, err), g.uncreate(made))
+			return nil, errors.Join(fmt.Errorf("create group %s: %w", g.Config.Name, err), g.uncreate(made))
 		}
 		if dir := filepath.Dir(s.Path); s.Op == OpMkdir {
 			made = append(made, s.Path)

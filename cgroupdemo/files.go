@@ -63,5 +63,5 @@ func Meaning(file string) string {
 	if parts := strings.Split(file, "."); parts[0] == "hugetlb" && len(parts) > 2 {
 		file = "hugetlb." + strings.Join(parts[2:], ".")
 	}
-	return meanings[file]
+	return meanings()[file]
 }

@@ -69,7 +69,7 @@ func liveWith(t *testing.T, cfg Config) *Group {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := errors.Join(g.Kill(ctx), g.Delete(ctx)); err != nil {
 			t.Errorf("clean up: %v", err)
@@ -264,7 +264,7 @@ func TestLiveFreeze(t *testing.T) {
 			g := liveWith(t, Config{Name: "freeze", Controllers: []Controller{Freezer}, Use: map[Controller]Version{Freezer: use}})
 			h := helper(t, g)
 			counter := filepath.Join(t.TempDir(), "counter")
-			answer := ask[uint64](t, h, RequestCount, CountArgs{counter, 2 * time.Second})
+			ask[uint64](t, h, RequestCount, CountArgs{counter, time.Minute}) // until the test ends
 			waitUntil(t, "the counter runs", func() bool { return ReadCount(counter).Value > 5 })
 			if err := g.Freeze(t.Context()); err != nil {
 				t.Fatal(err)
@@ -278,9 +278,6 @@ func TestLiveFreeze(t *testing.T) {
 				t.Fatal(err)
 			}
 			waitUntil(t, "the counter goes on", func() bool { return ReadCount(counter).Value > before })
-			if last := <-answer; last <= before {
-				t.Errorf("last number %d; want more than %d", last, before)
-			}
 		})
 	}
 }
@@ -288,8 +285,8 @@ func TestLiveFreeze(t *testing.T) {
 func waitUntil(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for begin := time.Now(); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Since(begin) > 10*time.Second {
-			t.Fatalf("not in 10 s: %s", what)
+		if time.Since(begin) > time.Minute {
+			t.Fatalf("not in a minute: %s", what)
 		}
 	}
 }
@@ -386,5 +383,29 @@ func TestLiveGroupSurvivesJSON(t *testing.T) {
 	}
 	if err := copy.Delete(t.Context()); err != nil {
 		t.Errorf("Delete of the copy = %v", err)
+	}
+}
+
+// TestLiveAdopt takes over a group that somebody made in one hierarchy only.
+func TestLiveAdopt(t *testing.T) {
+	g := live(t, "adopted")
+	for _, dir := range g.dirs()[1:] {
+		if err := rmdir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hs, err := Read("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // partly there, then all there
+		if _, err := Adopt(hs, g.Config); err != nil {
+			t.Fatalf("Adopt(%s) = %v", g.Config.Name, err)
+		}
+		for _, dir := range g.dirs() {
+			if !exists(dir) {
+				t.Errorf("after Adopt(%s) there is no %s", g.Config.Name, dir)
+			}
+		}
 	}
 }

@@ -1,5 +1,7 @@
 package cgroupdemo
 
+import "sync"
+
 // MemoryUsage is a group's memory. All numbers in bytes, events in times.
 type MemoryUsage struct {
 	Usage, Peak, Limit Reading[uint64] // Limit may be [Unlimited]
@@ -12,10 +14,12 @@ type MemoryUsage struct {
 }
 
 // memoryFiles are the two versions' words for the same numbers.
-var memoryFiles = map[Version]struct{ usage, peak, limit, events, anon, file, shmem string }{
-	V1: {"memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control", "total_rss", "total_cache", "total_shmem"},
-	V2: {"memory.current", "memory.peak", "memory.max", "memory.events", "anon", "file", "shmem"},
-}
+var memoryFiles = sync.OnceValue(func() map[Version]struct{ usage, peak, limit, events, anon, file, shmem string } {
+	return map[Version]struct{ usage, peak, limit, events, anon, file, shmem string }{
+		V1: {"memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.limit_in_bytes", "memory.oom_control", "total_rss", "total_cache", "total_shmem"},
+		V2: {"memory.current", "memory.peak", "memory.max", "memory.events", "anon", "file", "shmem"},
+	}
+})
 
 // Memory reads usage, peak, limit, events and memory.stat of the group, what is
 // below it included (cgroup-v1/memory.rst, cgroup-v2.rst "Memory Interface Files").
@@ -25,7 +29,7 @@ func (g *Group) Memory() MemoryUsage {
 		n, t := failed[uint64](err), failed[map[string]uint64](err)
 		return MemoryUsage{n, n, n, n, n, t, t, n, n, n, n}
 	}
-	f := memoryFiles[p.Version]
+	f := memoryFiles()[p.Version]
 	m := MemoryUsage{
 		Usage:  ReadNumber(p.Dir, f.usage),
 		Peak:   ReadNumber(p.Dir, f.peak),

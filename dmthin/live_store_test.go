@@ -47,7 +47,7 @@ func TestLiveLoop(t *testing.T) {
 // gone waits for a detach, which some kernels do a moment after the last close.
 func gone(t testing.TB, name, file string) {
 	t.Helper()
-	deadline := time.Now().Add(3 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		info, err := dmthin.ReadLoop("/sys", name)
 		if err != nil && !errors.Is(err, os.ErrNotExist) || info.File != file {

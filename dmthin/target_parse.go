@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,7 +13,7 @@ import (
 // from. Targets that this package does not write are refused with EOPNOTSUPP, bad
 // parameters with EINVAL.
 func ParseTarget(l Line) (Target, error) {
-	parse, ok := targetParsers[l.Target]
+	parse, ok := targetParsers()[l.Target]
 	if !ok {
 		return nil, fmt.Errorf("target %q is not known here: %w", l.Target, unix.EOPNOTSUPP)
 	}
@@ -27,16 +28,18 @@ func ParseTarget(l Line) (Target, error) {
 	return t, nil
 }
 
-var targetParsers = map[string]func(*words) Target{
-	"linear":          func(w *words) Target { return w.linear() },
-	"error":           func(*words) Target { return Fail{} },
-	"zero":            func(*words) Target { return Zero{} },
-	"flakey":          parseFlakey,
-	"snapshot-origin": func(w *words) Target { return SnapshotOrigin{w.word()} },
-	"snapshot":        parseSnapshot,
-	"thin-pool":       parseThinPool,
-	"thin":            parseThin,
-}
+var targetParsers = sync.OnceValue(func() map[string]func(*words) Target {
+	return map[string]func(*words) Target{
+		"linear":          func(w *words) Target { return w.linear() },
+		"error":           func(*words) Target { return Fail{} },
+		"zero":            func(*words) Target { return Zero{} },
+		"flakey":          parseFlakey,
+		"snapshot-origin": func(w *words) Target { return SnapshotOrigin{w.word()} },
+		"snapshot":        parseSnapshot,
+		"thin-pool":       parseThinPool,
+		"thin":            parseThin,
+	}
+})
 
 func parseFlakey(w *words) Target {
 	f := Flakey{Linear: w.linear(), Up: uint(w.number(32)), Down: uint(w.number(32))}

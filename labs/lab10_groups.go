@@ -127,10 +127,12 @@ func (l labGroup) readFolder(_ context.Context, b *bench.Bench) ([]evidence.Fact
 }
 
 // labFiles are the control files that labs use; a group has many more.
-var labFiles = strings.Fields(`cgroup.procs tasks cgroup.controllers cgroup.subtree_control cgroup.events cgroup.freeze cgroup.kill
+func labFiles() []string {
+	return strings.Fields(`cgroup.procs tasks cgroup.controllers cgroup.subtree_control cgroup.events cgroup.freeze cgroup.kill
 	cpu.shares cpu.cfs_quota_us cpu.cfs_period_us cpu.weight cpu.max cpu.stat
 	memory.limit_in_bytes memory.usage_in_bytes memory.max_usage_in_bytes memory.oom_control memory.max memory.current memory.peak memory.events memory.high memory.stat
 	pids.max pids.current pids.events`)
+}
 
 // readGroupFiles lists those files with what each means. A file that several
 // hierarchies have is shown once.
@@ -143,7 +145,7 @@ func readGroupFiles(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) 
 	var facts []evidence.Fact
 	seen := map[string]bool{}
 	for _, f := range files {
-		if !slices.Contains(labFiles, f.Name) || seen[f.Name] {
+		if !slices.Contains(labFiles(), f.Name) || seen[f.Name] {
 			continue
 		}
 		seen[f.Name] = true

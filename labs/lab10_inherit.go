@@ -100,10 +100,12 @@ var (
 
 // oneCPU is a quota as long as its period. The weight is the highest there is,
 // so that nothing but the quota holds the group back on a busy machine.
-var oneCPU = fixed(cgroupdemo.Spec{
-	LinuxResources: specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ref(int64(100_000)), Period: ref(uint64(100_000))}},
-	CPUWeight:      ref(uint64(10_000)),
-})
+func oneCPU(*bench.Bench) (cgroupdemo.Spec, error) {
+	return cgroupdemo.Spec{
+		LinuxResources: specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ref(int64(100_000)), Period: ref(uint64(100_000))}},
+		CPUWeight:      ref(uint64(10_000)),
+	}, nil
+}
 
 // promise is more than the team has: two CPUs on version 2. Version 1 refuses
 // a larger quota than the parent's, but "no limit" is a promise as well.

@@ -24,7 +24,9 @@ var busyGroup = labGroup{name: "busy", controllers: cpuTime}
 
 // preferred gives the group the highest weight, so that on a busy machine
 // nothing but its own quota holds it back.
-var preferred = fixed(cgroupdemo.Spec{CPUWeight: ref(uint64(10_000))})
+func preferred(*bench.Bench) (cgroupdemo.Spec, error) {
+	return cgroupdemo.Spec{CPUWeight: ref(uint64(10_000))}, nil
+}
 
 // quota is CPU time in microseconds for each period of 100 milliseconds.
 func quota(microseconds int64) limit {

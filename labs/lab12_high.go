@@ -18,9 +18,11 @@ const highMiB = 32
 
 var slowGroup = labGroup{name: "slow", controllers: []cgroupdemo.Controller{cgroupdemo.Memory}}
 
-var highLimit = fixed(cgroupdemo.Spec{LinuxResources: specs.LinuxResources{
-	Unified: map[string]string{"memory.high": fmt.Sprint(highMiB << 20)},
-}})
+func highLimit(*bench.Bench) (cgroupdemo.Spec, error) {
+	return cgroupdemo.Spec{LinuxResources: specs.LinuxResources{
+		Unified: map[string]string{"memory.high": fmt.Sprint(highMiB << 20)},
+	}}, nil
+}
 
 // memoryHighStep shows what version 1 has nothing for: to slow down, not kill.
 func memoryHighStep() bench.Step {

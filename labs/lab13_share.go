@@ -32,9 +32,12 @@ func shareLab() bench.Lab {
 var (
 	goldGroup   = labGroup{name: "gold", controllers: cpuTime}
 	silverGroup = labGroup{name: "silver", controllers: cpuTime}
-	// doubled is twice the weight that every group is born with.
-	doubled = fixed(cgroupdemo.Spec{CPUWeight: ref(uint64(200))})
 )
+
+// doubled is twice the weight that every group is born with.
+func doubled(*bench.Bench) (cgroupdemo.Spec, error) {
+	return cgroupdemo.Spec{CPUWeight: ref(uint64(200))}, nil
+}
 
 func equalStep() bench.Step {
 	return bench.Step{

@@ -13,9 +13,11 @@ import (
 )
 
 // noZero forbids one device and leaves the rest as it was.
-var noZero = fixed(cgroupdemo.Spec{LinuxResources: specs.LinuxResources{
-	Devices: []specs.LinuxDeviceCgroup{{Allow: false, Type: "c", Major: ref(int64(1)), Minor: ref(int64(5)), Access: "rwm"}},
-}})
+func noZero(*bench.Bench) (cgroupdemo.Spec, error) {
+	return cgroupdemo.Spec{LinuxResources: specs.LinuxResources{
+		Devices: []specs.LinuxDeviceCgroup{{Allow: false, Type: "c", Major: ref(int64(1)), Minor: ref(int64(5)), Access: "rwm"}},
+	}}, nil
+}
 
 // The same rule in both versions: which can be shown depends on the machine,
 // and a hybrid one shows both.

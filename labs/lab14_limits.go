@@ -39,10 +39,11 @@ const (
 	bombMax   = 100
 )
 
-var (
-	bombGroup = labGroup{name: "bomb", controllers: []cgroupdemo.Controller{cgroupdemo.PIDs}}
-	fewTasks  = fixed(cgroupdemo.Spec{LinuxResources: specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ref(int64(bombLimit))}}})
-)
+var bombGroup = labGroup{name: "bomb", controllers: []cgroupdemo.Controller{cgroupdemo.PIDs}}
+
+func fewTasks(*bench.Bench) (cgroupdemo.Spec, error) {
+	return cgroupdemo.Spec{LinuxResources: specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ref(int64(bombLimit))}}}, nil
+}
 
 func pidsStep() bench.Step {
 	return bench.Step{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
@@ -82,17 +83,19 @@ func branchSource(kind aufs.Kind, si string, i int, target string) string {
 }
 
 // The two branches of the first steps, and what they hold.
-var fruit = map[string]string{
-	"union/":           "",
-	"upper/only-upper": "from upper\n", "upper/both": "from upper\n",
-	"lower/only-lower": "from lower\n", "lower/both": "from lower\n",
-}
+var fruit = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"union/":           "",
+		"upper/only-upper": "from upper\n", "upper/both": "from upper\n",
+		"lower/only-lower": "from lower\n", "lower/both": "from lower\n",
+	}
+})
 
 func aufsUnionStep() bench.Step {
 	return bench.Step{
 		Name: "union", Reproduces: []string{"aufs-union"},
 		Do: func(context.Context, *bench.Bench) error {
-			if err := writeFiles(fruit); err != nil {
+			if err := writeFiles(fruit()); err != nil {
 				return err
 			}
 			return mountAufs("union", "br:upper:lower")

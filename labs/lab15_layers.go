@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -16,12 +17,14 @@ import (
 // reading, writing and deleting do to them.
 
 // Two image layers and the container's, which is empty.
-var imageLayers = map[string]string{
-	"image1/etc/motd": "from image1\n", "image1/etc/issue": "from image1\n",
-	"image1/srv/old": "from image1\n", "image1/srv/cache/page": "from image1\n",
-	"image2/etc/motd": "from image2\n",
-	"container/":      "", "rootfs/": "",
-}
+var imageLayers = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"image1/etc/motd": "from image1\n", "image1/etc/issue": "from image1\n",
+		"image1/srv/old": "from image1\n", "image1/srv/cache/page": "from image1\n",
+		"image2/etc/motd": "from image2\n",
+		"container/":      "", "rootfs/": "",
+	}
+})
 
 func imageLayerLines(b *bench.Bench) []string {
 	return []string{
@@ -41,7 +44,7 @@ func aufsBranchesStep() bench.Step {
 	return bench.Step{
 		Name: "branches", Reproduces: []string{"aufs-branches"},
 		Do: func(_ context.Context, b *bench.Bench) error {
-			if err := errors.Join(writeFiles(imageLayers), writeBig("image1/big", bigBytes(b))); err != nil {
+			if err := errors.Join(writeFiles(imageLayers()), writeBig("image1/big", bigBytes(b))); err != nil {
 				return err
 			}
 			return mountAufs("rootfs", stackOptions)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -21,13 +22,15 @@ import (
 
 // overlayFiles are two image layers and the layer of a container that has
 // written before: a file of its own, and one in place of the image's.
-var overlayFiles = map[string]string{
-	"image1/etc/motd": "from image1\n", "image1/etc/issue": "from image1\n",
-	"image1/srv/old": "from image1\n", "image1/srv/cache/page": "from image1\n",
-	"image2/etc/motd": "from image2\n", "image2/etc/profile": "from image2\n",
-	"upper/etc/hostname": "from upper\n", "upper/etc/profile": "from upper\n",
-	"work/": "", "merged/": "",
-}
+var overlayFiles = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"image1/etc/motd": "from image1\n", "image1/etc/issue": "from image1\n",
+		"image1/srv/old": "from image1\n", "image1/srv/cache/page": "from image1\n",
+		"image2/etc/motd": "from image2\n", "image2/etc/profile": "from image2\n",
+		"upper/etc/hostname": "from upper\n", "upper/etc/profile": "from upper\n",
+		"work/": "", "merged/": "",
+	}
+})
 
 // overlaySpec names the four folders of the mount. In a user namespace the
 // kernel may not write trusted.* attributes, so overlayfs is told to keep its
@@ -52,7 +55,7 @@ func overlayMountStep() bench.Step {
 	return bench.Step{
 		Name: "mount", Reproduces: []string{"ov-mount"},
 		Do: func(_ context.Context, b *bench.Bench) error {
-			if err := errors.Join(writeFiles(overlayFiles), writeBig("image1/big", bigBytes(b))); err != nil {
+			if err := errors.Join(writeFiles(overlayFiles()), writeBig("image1/big", bigBytes(b))); err != nil {
 				return err
 			}
 			return overlaySpec(b).MountRelative(b.Path("merged"))

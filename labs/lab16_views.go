@@ -44,12 +44,12 @@ func listOverlay() ([]overlayLayer, error) {
 		layers = append(layers, l)
 	}
 	slices.SortFunc(layers, func(a, b overlayLayer) int {
-		return slices.Index(overlayRoles, a.role) - slices.Index(overlayRoles, b.role)
+		return slices.Index(overlayRoles(), a.role) - slices.Index(overlayRoles(), b.role)
 	})
 	return layers, nil
 }
 
-var overlayRoles = append(slices.Clone(roles), "committed layer")
+func overlayRoles() []string { return append(slices.Clone(roles), "committed layer") }
 
 func roleOf(l overlayLayer) string {
 	below := strings.Count(l.lower, "l/")

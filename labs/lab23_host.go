@@ -198,7 +198,7 @@ func askThere(ns *netdemo.Namespace, address string) string {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(serverPatience))
 		said, err = io.ReadAll(c)
 		return err
 	})

@@ -34,12 +34,18 @@ const (
 	byProxy    = wayOutAddr + ":8081"
 )
 
-var (
-	portsBoxes = []string{web, db, world}
-	toWorld    = cable{name: wayOut, peer: "eth0", near: prefix(wayOutAddr + wayOutNet), far: prefix(worldAddr + wayOutNet)}
-	webCable   = cable{name: "veth-web", peer: "eth0", master: webBridge, far: prefix(webAddress + "/16"), defaultRoute: addr(webGateway)}
-	dbCable    = cable{name: "veth-db", peer: "eth0", master: webBridge, far: prefix("172.18.0.3/16"), defaultRoute: addr(webGateway)}
-)
+var portsBoxes = []string{web, db, world}
+
+func toWorld() cable {
+	return cable{name: wayOut, peer: "eth0", near: prefix(wayOutAddr + wayOutNet), far: prefix(worldAddr + wayOutNet)}
+}
+
+func webCable() cable { return portsCable("veth-web", webAddress) }
+func dbCable() cable  { return portsCable("veth-db", "172.18.0.3") }
+
+func portsCable(name, address string) cable {
+	return cable{name: name, peer: "eth0", master: webBridge, far: prefix(address + "/16"), defaultRoute: addr(webGateway)}
+}
 
 func portsContainersStep() bench.Step {
 	return bench.Step{
@@ -66,16 +72,16 @@ func makePortsStage(ctx context.Context, b *bench.Bench) error {
 		return err
 	}
 	err := inNets(b, func(n nets) error {
-		if err := lay(n[theHost], n[world], toWorld); err != nil {
+		if err := lay(n[theHost], n[world], toWorld()); err != nil {
 			return err
 		}
 		if err := makeRouter(n[theHost], webBridge, prefix(webGateway+"/16")); err != nil {
 			return err
 		}
-		if err := lay(n[theHost], n[web], webCable); err != nil {
+		if err := lay(n[theHost], n[web], webCable()); err != nil {
 			return err
 		}
-		return lay(n[theHost], n[db], dbCable)
+		return lay(n[theHost], n[db], dbCable())
 	}, append(portsBoxes, theHost)...)
 	if err != nil {
 		return err
@@ -109,8 +115,8 @@ func portsStageByHand() []string {
 	for _, name := range portsBoxes {
 		lines = append(lines, netnsByHand(name)...)
 	}
-	return slices.Concat(lines, layByHand("", world, toWorld), routerByHand(webBridge, webGateway+"/16"),
-		layByHand("", web, webCable), layByHand("", db, dbCable), webServerByHand(web, 80))
+	return slices.Concat(lines, layByHand("", world, toWorld()), routerByHand(webBridge, webGateway+"/16"),
+		layByHand("", web, webCable()), layByHand("", db, dbCable()), webServerByHand(web, 80))
 }
 
 func portsPublishStep() bench.Step {
@@ -193,7 +199,7 @@ func portsProxyStep() bench.Step {
 			evidence.Becomes("it serves the outside", "outside asks "+byProxy, evidence.Equals(greeting(web))),
 			evidence.Becomes("every byte of an answer goes through the process", "bytes through it for one request", evidence.AtLeast(float64(len(greeting(web))))),
 			evidence.Becomes("the container sees the gateway as its client: the proxy hides who asks", "client", evidence.Equals(webGateway)),
-			evidence.Is("two connections and a process cost time that a rule does not", "proxy / rule", evidence.AtLeast(1.02)),
+			evidence.Becomes("its process works for each request, where the rule needs none", "CPU time of the proxy, ms", evidence.AtLeast(0.1)),
 		},
 	}
 }
@@ -223,7 +229,7 @@ func portsHairpinStep() bench.Step {
 				"nft add rule ip lab publish tcp dport 8080 counter dnat to " + webAddress + ":80",
 				"nft add rule ip lab postrouting ip saddr " + webSubnet + " ip daddr " + webAddress + " tcp dport 80 ct status dnat counter masquerade",
 				"nft add rule ip lab postrouting fib saddr type local oifname " + webBridge + " counter masquerade",
-				"bridge link set dev " + webCable.name + " hairpin on",
+				"bridge link set dev " + webCable().name + " hairpin on",
 				"sysctl -qw net.ipv4.conf." + webBridge + ".route_localnet=1",
 			})...),
 			Tools: []bench.Tool{bench.Nft, bench.Bridge, bench.Sysctl},
@@ -247,7 +253,7 @@ func portsHairpinStep() bench.Step {
 }
 
 func publishWithHairpin(_ context.Context, _ *bench.Bench, n nets) error {
-	return netdemo.Hairpin(n[theHost], webBridge, webCable.name, prefix(webSubnet), port8080, addr(webAddress))
+	return netdemo.Hairpin(n[theHost], webBridge, webCable().name, prefix(webSubnet), port8080, addr(webAddress))
 }
 
 func portsAutoStep() bench.Step {

@@ -137,7 +137,7 @@ func query(ns *netdemo.Namespace, name string) (dnsmessage.Message, error) {
 	if _, err := c.Write(packed); err != nil {
 		return answer, err
 	}
-	c.SetReadDeadline(time.Now().Add(patience))
+	c.SetReadDeadline(time.Now().Add(serverPatience)) // nobody at the port: refused at once
 	packet := make([]byte, 512)
 	size, err := c.Read(packet)
 	if err != nil {

@@ -43,10 +43,11 @@ var sides = []struct{ host, container, under, over string }{
 	{host1, cont1, under1, over1}, {host2, cont2, under2, over2},
 }
 
-var (
-	overlayNames = []string{host1, host2, cont1, cont2}
-	underlay     = cable{name: "under0", peer: "under0", near: prefix(under1 + "/24"), far: prefix(under2 + "/24")}
-)
+var overlayNames = []string{host1, host2, cont1, cont2}
+
+func underlay() cable {
+	return cable{name: "under0", peer: "under0", near: prefix(under1 + "/24"), far: prefix(under2 + "/24")}
+}
 
 func overCable(container, address string) cable {
 	return cable{name: "veth-" + container, peer: "eth0", master: overBridge, far: prefix(address + "/24"), mac: netdemo.MACFor(addr(address))}
@@ -74,7 +75,7 @@ func makeTwoHosts(ctx context.Context, b *bench.Bench) error {
 		return err
 	}
 	return inNets(b, func(n nets) error {
-		if err := lay(n[host1], n[host2], underlay); err != nil {
+		if err := lay(n[host1], n[host2], underlay()); err != nil {
 			return err
 		}
 		for _, s := range sides {
@@ -94,7 +95,7 @@ func twoHostsByHand() []string {
 	for _, name := range overlayNames {
 		lines = append(lines, netnsByHand(name)...)
 	}
-	lines = append(lines, layByHand(host1, host2, underlay)...)
+	lines = append(lines, layByHand(host1, host2, underlay())...)
 	for _, s := range sides {
 		lines = append(lines, "ip -n "+s.host+" link add "+overBridge+" type bridge", "ip -n "+s.host+" link set "+overBridge+" up")
 		lines = append(lines, layByHand(s.host, s.container, overCable(s.container, s.over))...)

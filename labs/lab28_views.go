@@ -64,7 +64,7 @@ func readRemotes(_ context.Context, _ *bench.Bench, n nets) ([]evidence.Fact, er
 // readUnderlayFrames captures what goes over the wire between the hosts while
 // one container pings the other, and takes the echo request apart.
 func readUnderlayFrames(_ context.Context, _ *bench.Bench, n nets) ([]evidence.Fact, error) {
-	capture, err := netdemo.StartCapture(n[host1], underlay.name)
+	capture, err := netdemo.StartCapture(n[host1], underlay().name)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func takeApart(f netdemo.Frame, p netdemo.Packet) []evidence.Fact {
 func readMTUs(_ context.Context, _ *bench.Bench, n nets) ([]evidence.Fact, error) {
 	var facts []evidence.Fact
 	for _, at := range []struct{ ns, link, name string }{
-		{cont1, "eth0", "MTU of eth0 in c1"}, {host1, tunnel, "MTU of vx42 on host1"}, {host1, underlay.name, "MTU of under0 on host1"},
+		{cont1, "eth0", "MTU of eth0 in c1"}, {host1, tunnel, "MTU of vx42 on host1"}, {host1, underlay().name, "MTU of under0 on host1"},
 	} {
 		link, err := netdemo.LinkByName(n[at.ns], at.link)
 		if err != nil {

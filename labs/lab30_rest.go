@@ -119,7 +119,7 @@ func volumeBypassStep() bench.Step {
 		Do:     commitWriter,
 		ByHand: bench.ByHand{
 			Lines: typed(append(append(runLines("writer", "-v data:/data box "+scriptLine(bypassScript)),
-				"until [ -e /proc/$(cat writer.pid)/root/by-writer ]; do sleep 0.01; done",
+				waitForTextLine("/proc/$(cat writer.pid)/root/by-writer"),
 				"cutaway diff writer > diff", "cutaway commit writer snapshot"),
 				runLines("copy", "snapshot sleep 1000")...)...),
 			Tools: []bench.Tool{cutawayTool},
@@ -146,7 +146,7 @@ func commitWriter(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := waitForFile(ctx, inBox(pid, "/by-writer")); err != nil {
+	if err := waitForText(ctx, inBox(pid, "/by-writer")); err != nil {
 		return err
 	}
 	err = withEngine(b, func(e *minicontainer.Engine) error {

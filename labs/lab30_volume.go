@@ -103,10 +103,10 @@ func volumeUseStep() bench.Step {
 			if err := dbContainer.run(b); err != nil {
 				return err
 			}
-			return waitForFile(ctx, volumeData(b, "data")+"/note")
+			return waitForText(ctx, volumeData(b, "data")+"/note")
 		},
 		ByHand: bench.ByHand{
-			Lines: typed(append(runLines("db", "-v data:/data box "+scriptLine(noteScript)), waitForFileLine("root/volumes/data/_data/note"))...),
+			Lines: typed(append(runLines("db", "-v data:/data box "+scriptLine(noteScript)), waitForTextLine("root/volumes/data/_data/note"))...),
 			Tools: []bench.Tool{cutawayTool},
 		},
 		Look: []bench.View{{Title: "the volume, from both sides", Read: readDataMount("db")}},

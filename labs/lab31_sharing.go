@@ -175,7 +175,7 @@ func sharingFromStep() bench.Step {
 	lines = append(lines, runLines("user1", "--volumes-from keeper box "+scriptLine(letterScript))...)
 	lines = append(lines, runLines("user2", "--volumes-from keeper box sleep 1000")...)
 	lines = append(lines, runLines("reader", "--volumes-from keeper:ro box sleep 1000")...)
-	lines = append(lines, waitForFileLine("root/volumes/shared/_data/letter"))
+	lines = append(lines, waitForTextLine("root/volumes/shared/_data/letter"))
 	return bench.Step{
 		Name: "from", Inside: "user2", Reproduces: []string{"vol-from"},
 		Intend: intendEngine,
@@ -215,7 +215,7 @@ func shareByKeeper(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	return waitForFile(ctx, volumeData(b, "shared")+"/letter")
+	return waitForText(ctx, volumeData(b, "shared")+"/letter")
 }
 
 // readKeeper asks the control group of the container, which would have its

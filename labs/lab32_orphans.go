@@ -22,7 +22,7 @@ func orphanStep() bench.Step {
 	var lines []string
 	for _, name := range orphanMakers {
 		lines = append(lines, runLines(name, "-v /data box "+scriptLine(orphanScript(name)))...)
-		lines = append(lines, "until [ -e /proc/$(cat "+name+".pid)/root/data/whose ]; do sleep 0.01; done")
+		lines = append(lines, waitForTextLine("/proc/$(cat "+name+".pid)/root/data/whose"))
 	}
 	lines = append(lines, runLines("borrower", "--volumes-from lender box sleep 1000")...)
 	lines = append(lines, "cutaway rm -f plain", "cutaway rm -f -v tidy", "cutaway rm -f -v lender", "cutaway volume ls --filter dangling=true")
@@ -63,7 +63,7 @@ func makeOrphans(ctx context.Context, b *bench.Bench) error {
 		if err != nil {
 			return err
 		}
-		if err := waitForFile(ctx, inBox(pid, "/data/whose")); err != nil {
+		if err := waitForText(ctx, inBox(pid, "/data/whose")); err != nil {
 			return err
 		}
 	}

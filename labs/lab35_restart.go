@@ -43,7 +43,7 @@ func daemonRestartStep() bench.Step {
 			cells("the record counts the restarts", "restarts in the record", "3", "0"),
 			cells("after the last failure it is left alone, with the code of that failure", "status", "exited with 1", "exited with 0"),
 			evidence.ColumnsDiffer("a clean exit is no failure: the same policy starts nothing again", "starts", 0, 1),
-			delaysGrow("each try waits longer than the one before: at least 100 ms, then 200, then 400"),
+			delaysGrow("each try has to wait twice as long as the one before: at least 100 ms, then 200, then 400"),
 		},
 	}
 }
@@ -112,20 +112,21 @@ func readDelays(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {
 func delayName(i int) string { return fmt.Sprintf("before restart %d", i+1) }
 
 // delaysGrow claims the doubling. What ending and starting take comes on top of
-// each wait, so it is a lower bound that is claimed.
+// each wait, and on a busy machine that may be more than the wait itself: so it is
+// lower bounds that are claimed, and not that each time is longer than the last.
 func delaysGrow(claim string) evidence.Expectation {
 	var uses []string
 	for i := range tries {
 		uses = append(uses, delayName(i))
 	}
 	return evidence.Custom(claim, uses, func(o evidence.Observed) evidence.Verdict {
-		ok, least, before, got := true, 100.0, 0.0, ""
+		ok, least, got := true, 100.0, ""
 		for _, name := range uses {
 			ms, is := evidence.Number(o.After.Value(name))
-			ok = ok && is && ms >= least && ms > before
+			ok = ok && is && ms >= least
 			got += o.After.Value(name) + " "
-			least, before = 2*least, ms
+			least = 2 * least
 		}
-		return evidence.Judged(ok, "growing, and at least 100 ms, 200 ms, 400 ms", got)
+		return evidence.Judged(ok, "at least 100 ms, 200 ms, 400 ms", got)
 	})
 }

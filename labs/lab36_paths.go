@@ -25,23 +25,23 @@ func bare(s *specs.Spec) {
 }
 
 func withReach(s *specs.Spec) {
-	withCaps(append(slices.Clone(dockerCaps), "CAP_SYS_RAWIO", "CAP_NET_ADMIN")...)(s)
+	withCaps(append(slices.Clone(dockerCaps()), "CAP_SYS_RAWIO", "CAP_NET_ADMIN")...)(s)
 }
 
-var (
-	reachFilter = capsFilter(dockerFilter + ` + ["CAP_SYS_RAWIO","CAP_NET_ADMIN"]`)
+func reachFilter() string { return capsFilter(dockerFilter + ` + ["CAP_SYS_RAWIO","CAP_NET_ADMIN"]`) }
 
-	tryForward = try{"write to /proc/sys/net/ipv4/ip_forward", "forward", "echo 1 > /proc/sys/net/ipv4/ip_forward"}
+var tryForward = try{"write to /proc/sys/net/ipv4/ip_forward", "forward", "echo 1 > /proc/sys/net/ipv4/ip_forward"}
 
-	pathsTrial = trial{
+func pathsTrial() trial {
+	return trial{
 		bundles: []bundle{
-			{name: "covered", change: withReach, filter: reachFilter},
-			{name: "bare", change: bare, filter: reachFilter + " | .linux.maskedPaths=[] | .linux.readonlyPaths=[]"},
+			{name: "covered", change: withReach, filter: reachFilter()},
+			{name: "bare", change: bare, filter: reachFilter() + " | .linux.maskedPaths=[] | .linux.readonlyPaths=[]"},
 		},
 		tries:      append([]try{tryForward}, maskedTries()...),
-		firstLines: []string{exportDocker},
+		firstLines: []string{exportDocker()},
 	}
-)
+}
 
 // maskedTries try to read something from each of the masked files of the
 // runtime's example. Which of them exist depends on the kernel.
@@ -64,7 +64,7 @@ func maskedFiles() []string {
 }
 
 func securityPathsStep() bench.Step {
-	t := pathsTrial
+	t := pathsTrial()
 	rows := []trialRow{mountRow("/proc/sys"), tryRow(tryForward)}
 	for _, m := range maskedTries() {
 		rows = append(rows, tryRow(m))

@@ -53,8 +53,10 @@ func securityTreeStep() bench.Step {
 }
 
 // dockerCaps are the capabilities that docker run leaves to a container's root.
-var dockerCaps = strings.Fields("CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP " +
-	"CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SYS_CHROOT CAP_MKNOD CAP_AUDIT_WRITE CAP_SETFCAP")
+func dockerCaps() []string {
+	return strings.Fields("CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID CAP_SETPCAP " +
+		"CAP_NET_BIND_SERVICE CAP_NET_RAW CAP_SYS_CHROOT CAP_MKNOD CAP_AUDIT_WRITE CAP_SETFCAP")
+}
 
 // withCaps gives a process the capabilities as Docker does: the ambient and the
 // inheritable set stay empty.
@@ -79,7 +81,7 @@ func withAllCaps(s *specs.Spec) {
 
 // exportDocker puts the names into the variable DOCKER, and dockerFilter splits
 // them again.
-var exportDocker = "export DOCKER='" + strings.Join(dockerCaps, " ") + "'"
+func exportDocker() string { return "export DOCKER='" + strings.Join(dockerCaps(), " ") + "'" }
 
 const dockerFilter = `env.DOCKER/" "`
 
@@ -87,47 +89,49 @@ const dockerFilter = `env.DOCKER/" "`
 // variable ALL, and allCapsFilter gives them.
 const exportAll = "export ALL=$(capsh --print | sed -n 's/^Bounding set =//p')"
 
-var allCapsFilter = capsFilter(`env.ALL/"," | map(ascii_upcase)`)
+func allCapsFilter() string { return capsFilter(`env.ALL/"," | map(ascii_upcase)`) }
 
 var (
 	tryChroot = try{"chroot", "chroot", "chroot / true"}
 	tryLink   = try{"ip link set lo down", "link", "ip link set lo down"}
 	tryMount  = try{"mount a tmpfs", "mount", "mount -t tmpfs none /host"}
+)
 
-	capsTrial = trial{
+func capsTrial() trial {
+	return trial{
 		bundles: []bundle{
-			{name: "default", change: withCaps(dockerCaps...), filter: capsFilter(dockerFilter)},
-			{name: "drop", change: withCaps(slices.DeleteFunc(slices.Clone(dockerCaps), func(c string) bool { return c == "CAP_SYS_CHROOT" })...),
+			{name: "default", change: withCaps(dockerCaps()...), filter: capsFilter(dockerFilter)},
+			{name: "drop", change: withCaps(slices.DeleteFunc(slices.Clone(dockerCaps()), func(c string) bool { return c == "CAP_SYS_CHROOT" })...),
 				filter: capsFilter(dockerFilter + ` - ["CAP_SYS_CHROOT"]`)},
-			{name: "add", change: withCaps(append(slices.Clone(dockerCaps), "CAP_NET_ADMIN")...), filter: capsFilter(dockerFilter + ` + ["CAP_NET_ADMIN"]`)},
-			{name: "privileged", change: withAllCaps, filter: allCapsFilter},
+			{name: "add", change: withCaps(append(slices.Clone(dockerCaps()), "CAP_NET_ADMIN")...), filter: capsFilter(dockerFilter + ` + ["CAP_NET_ADMIN"]`)},
+			{name: "privileged", change: withAllCaps, filter: allCapsFilter()},
 		},
 		tries: []try{tryChroot, tryLink, tryMount},
 		firstLines: []string{
-			exportDocker,
+			exportDocker(),
 			exportAll,
 		},
 		tools: []bench.Tool{{Program: "capsh", Package: "libcap2-bin"}, {Program: "sed", Package: "sed"}},
 	}
-)
+}
 
 func securityCapsStep() bench.Step {
 	return bench.Step{
 		Name: "capabilities", Reproduces: []string{"sec-caps"}, Inside: "default", Needs: needs("caps"),
-		Intend: capsTrial.intend, Do: capsTrial.act, ByHand: capsTrial.byHand(),
+		Intend: capsTrial().intend, Do: capsTrial().act, ByHand: capsTrial().byHand(),
 		Look: []bench.View{
 			{Title: "the five sets of the process in the container default, by name", Read: readFiveSets},
-			capsTrial.view("the same sets in all four", setRow("CapPrm"), setRow("CapEff"), setRow("CapBnd"), setRow("CapInh"), setRow("CapAmb")),
-			capsTrial.view("what each may do", tryRow(tryChroot), tryRow(tryLink), tryRow(tryMount)),
+			capsTrial().view("the same sets in all four", setRow("CapPrm"), setRow("CapEff"), setRow("CapBnd"), setRow("CapInh"), setRow("CapAmb")),
+			capsTrial().view("what each may do", tryRow(tryChroot), tryRow(tryLink), tryRow(tryMount)),
 		},
 		Expect: []evidence.Expectation{
 			evidence.Becomes("the default leaves root 14 capabilities, chroot among them", "permitted", evidence.Contains("sys_chroot")),
 			cells("--cap-drop SYS_CHROOT takes one away", "CapEff", "14", "14 without sys_chroot", "14 and net_admin", "all"),
 			cells("in the bounding set too, so that no program can get it back", "CapBnd", "14", "14 without sys_chroot", "14 and net_admin", "all"),
 			cells("the ambient set is empty in all of them: who becomes an ordinary user keeps nothing", "CapAmb", "none", "none", "none", "none"),
-			capsTrial.outcomes("chroot needs CAP_SYS_CHROOT: only where it was dropped it is refused", tryChroot, "allowed", "Operation not permitted", "allowed", "allowed"),
-			capsTrial.outcomes("to set a network device down needs CAP_NET_ADMIN: only who was given it may", tryLink, "Operation not permitted", "Operation not permitted", "allowed", "allowed"),
-			capsTrial.outcomes("to mount needs CAP_SYS_ADMIN, which --privileged alone gives here", tryMount, "refused", "refused", "refused", "allowed"),
+			capsTrial().outcomes("chroot needs CAP_SYS_CHROOT: only where it was dropped it is refused", tryChroot, "allowed", "Operation not permitted", "allowed", "allowed"),
+			capsTrial().outcomes("to set a network device down needs CAP_NET_ADMIN: only who was given it may", tryLink, "Operation not permitted", "Operation not permitted", "allowed", "allowed"),
+			capsTrial().outcomes("to mount needs CAP_SYS_ADMIN, which --privileged alone gives here", tryMount, "refused", "refused", "refused", "allowed"),
 		},
 	}
 }
@@ -181,9 +185,9 @@ func describeSet(mask, all uint64) string {
 	case all:
 		return "all"
 	}
-	text := fmt.Sprint(len(dockerCaps))
+	text := fmt.Sprint(len(dockerCaps()))
 	var docker []string
-	for _, c := range dockerCaps {
+	for _, c := range dockerCaps() {
 		docker = append(docker, strings.ToLower(strings.TrimPrefix(c, "CAP_")))
 	}
 	have := shortNames(mask)

@@ -31,7 +31,7 @@ var setuidLines = []string{"cp rootfs/bin/busybox rootfs/bin/su", "chmod 4755 ro
 // give, so that what a setuid program gets is decided by no_new_privs alone.
 func asUser(noNewPrivs bool) func(*specs.Spec) {
 	return func(s *specs.Spec) {
-		withCaps(dockerCaps...)(s)
+		withCaps(dockerCaps()...)(s)
 		s.Process.User = specs.User{UID: 1000, GID: 1000}
 		s.Process.NoNewPrivileges = noNewPrivs
 	}
@@ -50,7 +50,7 @@ var (
 			{name: "user", change: asUser(false), filter: asUserFilter(false)},
 			{name: "user-nnp", change: asUser(true), filter: asUserFilter(true)},
 		},
-		tries: []try{trySu}, firstLines: []string{exportDocker},
+		tries: []try{trySu}, firstLines: []string{exportDocker()},
 	}
 )
 
@@ -121,30 +121,34 @@ func remap(s *specs.Spec) {
 	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 }
 
-var remapFilter = fmt.Sprintf(`[{containerID:0,hostID:%d,size:%d}] as $m | .linux.namespaces+=[{type:"user"}] | .linux.uidMappings=$m | .linux.gidMappings=$m`, remapBase, remapSize)
+func remapFilter() string {
+	return fmt.Sprintf(`[{containerID:0,hostID:%d,size:%d}] as $m | .linux.namespaces+=[{type:"user"}] | .linux.uidMappings=$m | .linux.gidMappings=$m`, remapBase, remapSize)
+}
 
 const hostFilter = `.mounts+=[{destination:"/host",type:"bind",source:"../host",options:["rbind","rw"]}]`
 
 var tryHost = try{"change a host file", "change", "echo $(hostname) was here >> /host/etc/motd"}
 
-var remapTrial = trial{
-	bundles: []bundle{
-		{name: "remapped", change: func(s *specs.Spec) { withAllCaps(s); remap(s); onHostTree(s) }, filter: allCapsFilter + " | " + remapFilter + " | " + hostFilter},
-		{name: "unmapped", change: func(s *specs.Spec) { withAllCaps(s); onHostTree(s) }, filter: allCapsFilter + " | " + hostFilter},
-	},
-	tries: []try{tryHost},
-	first: func(b *bench.Bench) error {
-		if err := os.MkdirAll(b.Path("host/etc"), 0o755); err != nil {
-			return err
-		}
-		return os.WriteFile(b.Path("host/etc/motd"), []byte("welcome\n"), 0o644)
-	},
-	firstLines: []string{"mkdir -p host/etc", "echo welcome > host/etc/motd", exportAll},
-	tools:      capsTrial.tools,
+func remapTrial() trial {
+	return trial{
+		bundles: []bundle{
+			{name: "remapped", change: func(s *specs.Spec) { withAllCaps(s); remap(s); onHostTree(s) }, filter: allCapsFilter() + " | " + remapFilter() + " | " + hostFilter},
+			{name: "unmapped", change: func(s *specs.Spec) { withAllCaps(s); onHostTree(s) }, filter: allCapsFilter() + " | " + hostFilter},
+		},
+		tries: []try{tryHost},
+		first: func(b *bench.Bench) error {
+			if err := os.MkdirAll(b.Path("host/etc"), 0o755); err != nil {
+				return err
+			}
+			return os.WriteFile(b.Path("host/etc/motd"), []byte("welcome\n"), 0o644)
+		},
+		firstLines: []string{"mkdir -p host/etc", "echo welcome > host/etc/motd", exportAll},
+		tools:      capsTrial().tools,
+	}
 }
 
 func securityRemapStep() bench.Step {
-	t := remapTrial
+	t := remapTrial()
 	return bench.Step{
 		Name: "remap", Reproduces: []string{"sec-userns"}, Inside: "remapped", Needs: needs("ns.user"),
 		Intend: onlyRoot(t.intend, "to map ids from 100000 on"), Do: t.act, ByHand: t.byHand(),

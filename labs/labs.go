@@ -12,58 +12,90 @@ import (
 	"cutaway/labs/bench"
 )
 
-// All are the labs in order.
-func All() []bench.Lab {
-	return []bench.Lab{
-		groundLab(),
-		mountLab(),
-		pidLab(),
-		utsLab(),
-		ipcLab(),
-		userLab(),
-		netLab(),
-		cgroupnsLab(),
-		timeLab(),
-		togetherLab(),
-		groupsLab(),
-		cpuLab(),
-		memoryLab(),
-		shareLab(),
-		limitsLab(),
-		aufsLab(),
-		overlay2Lab(),
-		imagesLab(),
-		driversLab(),
-		mapperLab(),
-		thinLab(),
-		compareLab(),
-		noneLab(),
-		hostNetLab(),
-		containerNetLab(),
-		bridgeLab(),
-		portsLab(),
-		cnmLab(),
-		overlayLab(),
-		bindLab(),
-		volumeLab(),
-		sharingLab(),
-		backupLab(),
-		initLab(),
-		runtimeLab(),
-		daemonLab(),
-		securityLab(),
-		containerLab(),
+// Entry is a lab by name, and how to make it. All labs with all their steps,
+// claims and shell lines take as long to make as the program takes to start, and
+// whoever asks for a lab seldom wants more than a name, or that one.
+type Entry struct {
+	ID, Name string
+	Make     func() bench.Lab
+}
+
+// Key names the prose of the lab: "01-mount".
+func (e Entry) Key() string { return e.ID + "-" + e.Name }
+
+// Index lists the labs in order.
+func Index() []Entry {
+	return []Entry{
+		{"00", "ground", groundLab},
+		{"01", "mount", mountLab},
+		{"02", "pid", pidLab},
+		{"03", "uts", utsLab},
+		{"04", "ipc", ipcLab},
+		{"05", "user", userLab},
+		{"06", "net", netLab},
+		{"07", "cgroupns", cgroupnsLab},
+		{"08", "time", timeLab},
+		{"09", "together", togetherLab},
+		{"10", "groups", groupsLab},
+		{"11", "cpu", cpuLab},
+		{"12", "memory", memoryLab},
+		{"13", "share", shareLab},
+		{"14", "limits", limitsLab},
+		{"15", "aufs", aufsLab},
+		{"16", "overlay2", overlay2Lab},
+		{"17", "images", imagesLab},
+		{"18", "drivers", driversLab},
+		{"19", "mapper", mapperLab},
+		{"20", "thin", thinLab},
+		{"21", "compare", compareLab},
+		{"22", "none", noneLab},
+		{"23", "host", hostNetLab},
+		{"24", "shared", containerNetLab},
+		{"25", "bridge", bridgeLab},
+		{"26", "ports", portsLab},
+		{"27", "cnm", cnmLab},
+		{"28", "overlaynet", overlayLab},
+		{"29", "bind", bindLab},
+		{"30", "volume", volumeLab},
+		{"31", "sharing", sharingLab},
+		{"32", "backup", backupLab},
+		{"33", "init", initLab},
+		{"34", "runtime", runtimeLab},
+		{"35", "daemon", daemonLab},
+		{"36", "security", securityLab},
+		{"37", "container", containerLab},
 	}
 }
 
+// All makes all labs.
+func All() []bench.Lab { return made(Index()) }
+
+func made(entries []Entry) []bench.Lab {
+	var labs []bench.Lab
+	for _, e := range entries {
+		labs = append(labs, e.Make())
+	}
+	return labs
+}
+
+// Find makes the lab of that number, if there is one.
+func Find(id string) (bench.Lab, bool) {
+	for _, e := range Index() {
+		if e.ID == id {
+			return e.Make(), true
+		}
+	}
+	return bench.Lab{}, false
+}
+
 // Key names the prose of a lab: "01-mount".
-func Key(l bench.Lab) string { return l.ID + "-" + l.Name }
+func Key(l bench.Lab) string { return Entry{ID: l.ID, Name: l.Name}.Key() }
 
 // Keys are the keys of all labs by number.
 func Keys() map[string]string {
 	keys := map[string]string{}
-	for _, l := range All() {
-		keys[l.ID] = Key(l)
+	for _, e := range Index() {
+		keys[e.ID] = e.Key()
 	}
 	return keys
 }
@@ -99,7 +131,7 @@ func needs(ids ...probe.ID) []probe.ID { return ids }
 // Select finds labs by number ("1", "01"), name ("mount"), range ("01-09") or
 // "all". They come in order, each once.
 func Select(args []string) ([]bench.Lab, error) {
-	all := All()
+	all := Index()
 	wanted := map[string]bool{}
 	for _, arg := range args {
 		ids, err := selectOne(all, arg)
@@ -110,16 +142,16 @@ func Select(args []string) ([]bench.Lab, error) {
 			wanted[id] = true
 		}
 	}
-	return slices.DeleteFunc(all, func(l bench.Lab) bool { return !wanted[l.ID] }), nil
+	return made(slices.DeleteFunc(all, func(e Entry) bool { return !wanted[e.ID] })), nil
 }
 
-func selectOne(all []bench.Lab, arg string) ([]string, error) {
+func selectOne(all []Entry, arg string) ([]string, error) {
 	if arg == "all" {
 		return between(all, "00", "99"), nil
 	}
-	for _, l := range all {
-		if l.Name == arg || l.ID == arg || l.ID == "0"+arg {
-			return []string{l.ID}, nil
+	for _, e := range all {
+		if e.Name == arg || e.ID == arg || e.ID == "0"+arg {
+			return []string{e.ID}, nil
 		}
 	}
 	from, to, isRange := strings.Cut(arg, "-")
@@ -141,11 +173,11 @@ func digits(s string) bool {
 	return s != "" && len(s) <= 2 && strings.Trim(s, "0123456789") == ""
 }
 
-func between(all []bench.Lab, from, to string) []string {
+func between(all []Entry, from, to string) []string {
 	var ids []string
-	for _, l := range all {
-		if l.ID >= from && l.ID <= to {
-			ids = append(ids, l.ID)
+	for _, e := range all {
+		if e.ID >= from && e.ID <= to {
+			ids = append(ids, e.ID)
 		}
 	}
 	return ids

@@ -15,6 +15,16 @@ import (
 	"cutaway/labs/lesson"
 )
 
+// A lab that stands in the index under another name than its own would be asked
+// for in vain.
+func TestIndexNamesLabs(t *testing.T) {
+	for _, e := range Index() {
+		if l := e.Make(); l.ID != e.ID || l.Name != e.Name {
+			t.Errorf("the index calls lab %s %q; want %s %q", e.ID, e.Name, l.ID, l.Name)
+		}
+	}
+}
+
 func TestLabsAreWellFormed(t *testing.T) {
 	ids, names := map[string]bool{}, map[string]bool{}
 	experiments := ExperimentIDs()

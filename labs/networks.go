@@ -58,9 +58,12 @@ func inNets(b *bench.Bench, act func(nets) error, names ...string) error {
 // factsOf opens one net namespace to read facts from it.
 func factsOf(b *bench.Bench, name string, read func(*netdemo.Namespace) ([]evidence.Fact, error)) (facts []evidence.Fact, err error) {
 	err = inNets(b, func(n nets) (err error) {
+		if err := netdemo.Settle(n[name], n[theHost]); err != nil {
+			return err
+		}
 		facts, err = read(n[name])
 		return err
-	}, name)
+	}, name, theHost)
 	return facts, err
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"cutaway/internal/evidence"
@@ -35,6 +37,9 @@ func viewNets(names []string, read func(context.Context, *bench.Bench, nets) ([]
 			}
 			defer ns.Close()
 			open[name] = ns
+		}
+		if err := netdemo.Settle(slices.Collect(maps.Values(open))...); err != nil {
+			return nil, err
 		}
 		return read(ctx, b, open)
 	}
@@ -95,6 +100,9 @@ func lay(here, there *netdemo.Namespace, c cable) error {
 	err = errors.Join(err, netdemo.SetUp(there, "lo"), netdemo.SetUp(there, c.peer))
 	if err == nil && c.defaultRoute.IsValid() {
 		err = netdemo.AddDefaultRoute(there, c.defaultRoute)
+	}
+	if err == nil {
+		err = netdemo.Settle(there, here)
 	}
 	return err
 }

@@ -71,12 +71,16 @@ func webServerByHand(box string, port int) []string {
 	}
 }
 
-// How long to wait for an answer, which takes a millisecond here when it comes:
+// How long to wait for a connection, which takes a millisecond here when it comes:
 // somebody who ought to answer is given time, for the machine may be busy.
 const (
-	webPatience = time.Second
+	webPatience = 1500 * time.Millisecond // a lost packet is sent again after one second
 	noPatience  = 350 * time.Millisecond
 )
+
+// serverPatience bounds the wait for a program that is known to be there: the
+// kernel has connected us, but on a busy machine it may have to wait for a CPU.
+const serverPatience = 20 * time.Second
 
 // fetch asks a web server from a namespace, and says in a few words what came
 // of it: the page, or why there is none.
@@ -99,7 +103,7 @@ func get(ns *netdemo.Namespace, address string, wait time.Duration) (string, err
 		})
 		return c, err
 	}
-	client := http.Client{Timeout: 2 * wait, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	client := http.Client{Timeout: serverPatience, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + address + "/")
 	if err != nil {
 		return "", err

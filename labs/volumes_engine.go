@@ -166,7 +166,13 @@ func waitForFile(ctx context.Context, path string) error {
 	return waitFor(ctx, path+" is there", func() bool { _, err := os.Stat(path); return err == nil })
 }
 
-func waitForFileLine(path string) string { return "until [ -e " + path + " ]; do sleep 0.01; done" }
+// waitForText waits for a file with something in it: a shell makes the file
+// first, and "echo" writes a moment later.
+func waitForText(ctx context.Context, path string) error {
+	return waitFor(ctx, path+" has text", func() bool { st, err := os.Stat(path); return err == nil && st.Size() > 0 })
+}
+
+func waitForTextLine(path string) string { return "until [ -s " + path + " ]; do sleep 0.01; done" }
 
 // statfsSize is the size of the file system at a path.
 func statfsSize(path string) string {

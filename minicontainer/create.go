@@ -1,6 +1,7 @@
 package minicontainer
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -28,23 +29,35 @@ func (e *Engine) Create(o Options) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.StartsNext {
+		e.early.put(c.ID, e.spawnShim)
+	}
+	if err := e.make(c, o, img); err != nil {
+		e.early.drop(c.ID)
+		return nil, err
+	}
+	return c, nil
+}
+
+// make makes what was planned; after an error nothing of it is left.
+func (e *Engine) make(c *Container, o Options, img *image.Image) error {
 	// The folder first: a name is only ever claimed for a container whose folder
 	// exists, and its lock says that its maker is alive.
 	if err := os.MkdirAll(filepath.Join(e.root, "names"), 0o710); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.MkdirAll(e.containerDir(c.ID), 0o710); err != nil {
-		return nil, err
+		return err
 	}
 	lock, err := e.lock(c.ID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer lock.Close()
 	if err := e.build(c, o, img); err != nil {
-		return nil, errors.Join(err, e.discard(c))
+		return errors.Join(err, e.discard(c))
 	}
-	return c, nil
+	return nil
 }
 
 // NoImage says that the image is not here.
@@ -184,8 +197,13 @@ func (e *Engine) unmountLayers(id string) error {
 	if err != nil {
 		return nil // it did not get so far
 	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
 	for _, layer := range []string{root.MountID, root.InitID} {
-		if layer == "" || !e.driver.Exists(layer) {
+		// Every driver mounts a layer in a folder that is named after it.
+		if layer == "" || !bytes.Contains(mounts, []byte("/"+layer)) || !e.driver.Exists(layer) {
 			continue
 		}
 		// Mounting what is mounted tells where; it does not claim it.

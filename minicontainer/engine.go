@@ -35,6 +35,8 @@ type Engine struct {
 
 	nets func() (*netdemo.Controller, error) // opened when first needed
 	host *netdemo.Namespace
+
+	early earlyShims
 }
 
 // Open opens a root; folders for containers are made with the first of them. The

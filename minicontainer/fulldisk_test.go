@@ -139,8 +139,8 @@ func TestFullDiskLosesNoContainer(t *testing.T) {
 	waitLog(t, e, c.ID, "before\n")
 
 	d.fill()
-	// More than the last block of the log has room for.
-	_, err = io.WriteString(feed, strings.Repeat("x", 8<<10)+"\n")
+	long := strings.Repeat("x", 8<<10) + "\n" // more than the last block of the log has room for
+	_, err = io.WriteString(feed, long)
 	must(t, err)
 	zero := 0
 	must(t, e.Stop(stays.ID, &zero))
@@ -168,7 +168,8 @@ func TestFullDiskLosesNoContainer(t *testing.T) {
 	var out bytes.Buffer
 	must(t, e.Logs(context.Background(), c.ID, minicontainer.LogOptions{Tail: -1}, &out, &out))
 	for _, line := range strings.SplitAfter(out.String(), "\n") {
-		if !strings.Contains("before\n after\n", line) {
+		// A late one may have found the room that the removal made.
+		if !strings.Contains("before\n after\n", line) && line != long {
 			t.Errorf("the log has half a line: %.40q", line)
 		}
 	}

@@ -138,6 +138,8 @@ type Options struct {
 	Config          // over the image's; Config.Image names the image
 	Host     HostConfig
 	Networks map[string]EndpointSettings // more than HostConfig.NetworkMode's
+
+	StartsNext bool `json:"-"` // this engine starts it right after: its shim may wait for it already
 }
 
 // stopTimeout is how long stop waits before it kills.

@@ -5,62 +5,71 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/minicontainer/oci/spawn"
 )
 
-// ShimName is the argv[0] by which package shim knows that this program is to be
-// one, ShimStarterName that it is to start one and to end.
-const (
-	ShimName        = "cutaway-shim"
-	ShimStarterName = "cutaway-shim-start"
-)
+// ShimName is the argv[0] by which package shim knows that this program is to be one.
+const ShimName = "cutaway-shim"
 
 func (e *Engine) shimDir(id string) string { return filepath.Join(e.run, "shim", id) }
 
-// startShim starts a shim for the container; the request is waiting for it on
-// its descriptor 3, sent before it is born.
+// startShim starts a shim for the container and tells it what to do.
 func (e *Engine) startShim(id string, streams *Streams) (*Session, error) {
-	near, far, err := NewLine()
-	if err != nil {
-		return nil, err
+	near := e.early.take(id)
+	if near == nil {
+		var err error
+		if near, err = e.spawnShim(id); err != nil {
+			return nil, err
+		}
 	}
-	defer far.Close()
 	s := &Session{ID: id, line: near}
 	if err := s.ask(Request{Attach: &AttachRequest{Start: true}}, streams); err != nil {
-		return nil, errors.Join(err, near.Close())
-	}
-	if err := e.spawnShim(id, far); err != nil {
 		return nil, errors.Join(err, near.Close())
 	}
 	return s, nil
 }
 
-// spawnShim starts the process: in a session of its own, so that neither Ctrl-C
-// nor a hang-up of the caller's terminal is meant for it. It is a grandchild: its
-// parent ends at once and leaves it to process 1, so that a daemon has no children
-// who would have to be reaped, or handed over when it is started anew.
-func (e *Engine) spawnShim(id string, line *os.File) error {
+// spawnShim starts the process, which waits at the other end of the line. It is
+// in a session of its own, so that neither Ctrl-C nor a hang-up of the caller's
+// terminal is meant for it; and an orphan, so that a daemon has no children who
+// would have to be reaped, or handed over when it is started anew.
+func (e *Engine) spawnShim(id string) (*Line, error) {
+	near, far, err := NewLine()
+	if err != nil {
+		return nil, err
+	}
+	defer far.Close()
+	if err := e.spawnWith(id, far); err != nil {
+		return nil, errors.Join(fmt.Errorf("start shim: %w", err), near.Close())
+	}
+	return near, nil
+}
+
+func (e *Engine) spawnWith(id string, line *os.File) error {
 	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer null.Close()
+	exe, err := os.OpenFile("/proc/self/exe", unix.O_PATH, 0)
+	if err != nil {
+		return err
+	}
+	defer exe.Close()
 	s := e.settings
-	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{ShimStarterName, id, s.Root, s.RunDir, s.Driver, s.CgroupParent, strings.Join(s.StorageOpts, ",")},
-		Env: os.Environ(), Dir: "/", ExtraFiles: []*os.File{line},
-		Stdin: null, Stdout: null, Stderr: null,
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("start shim: %w", err)
-	}
-	return nil
+	_, err = spawn.Start(spawn.Process{
+		Exe: exe, Env: os.Environ(), Orphan: true, Session: true,
+		Argv: []string{ShimName, id, s.Root, s.RunDir, s.Driver, s.CgroupParent, strings.Join(s.StorageOpts, ","),
+			strconv.Itoa(int(line.Fd()))},
+		Stdio: [3]*os.File{null, null, null}, Keep: []*os.File{line},
+	})
+	return err
 }
 
 // ShimLock takes the lock that says "this container has a shim". It is held as

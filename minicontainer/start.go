@@ -59,6 +59,7 @@ func (e *Engine) awaitOther(id string) error {
 
 // Run is Create and Start.
 func (e *Engine) Run(o Options, streams *Streams) (*Container, *Session, error) {
+	o.StartsNext = true
 	c, err := e.Create(o)
 	if err != nil {
 		return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,7 +53,7 @@ func TestDiagnoseWorking(t *testing.T) {
 	for name, path := range map[string]Path{"container": w.toDB(), "outside": w.toOutside(), "published": w.toWebFromOutside(),
 		"from host": hostToWeb, "host published": hostPublished} {
 		d, err := Diagnose(path)
-		if _, askErr := ask(path.From, path.Dst.String()); askErr != nil {
+		if _, askErr := ask(path.From, path.Dst.String(), time.Minute); askErr != nil {
 			t.Errorf("%s does not work: %v", name, askErr)
 		}
 		if err != nil || d.Broken() != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net"
 	"regexp"
+	"sync"
 )
 
 // newID gives an object the 64 hexadecimal digits that Docker's objects have.
@@ -23,6 +24,6 @@ func randomMAC() net.HardwareAddr {
 }
 
 // A name becomes a file name and a DNS label, so both rules hold; "." would make "..".
-var nameRule = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
+var nameRule = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`) })
 
-func validName(s string) bool { return nameRule.MatchString(s) && len(s) <= 63 }
+func validName(s string) bool { return nameRule().MatchString(s) && len(s) <= 63 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/netdump"
 )
 
 // Flow is one connection that conntrack remembers: how its packets look on the way there, and how
@@ -35,7 +37,7 @@ func (f Flow) String() string {
 func Flows(ns *Namespace) ([]Flow, error) {
 	var out []Flow
 	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
-		list, err := dump(func() ([]*netlink.ConntrackFlow, error) {
+		list, err := netdump.Whole(func() ([]*netlink.ConntrackFlow, error) {
 			return ns.nl.ConntrackTableList(netlink.ConntrackTable, family)
 		})
 		if err != nil {

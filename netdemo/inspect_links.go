@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/netdump"
 )
 
 // Link is a network device as RTM_GETLINK describes it.
@@ -40,7 +42,7 @@ type VXLANInfo struct {
 
 // Links lists the links of ns by index: RTM_GETLINK, as "ip -d -s link" does.
 func Links(ns *Namespace) ([]Link, error) {
-	list, err := dump(ns.nl.LinkList)
+	list, err := netdump.Whole(ns.nl.LinkList)
 	if err != nil {
 		return nil, wrap("list links", ns.path, err)
 	}
@@ -114,7 +116,7 @@ type Address struct {
 
 // Addresses lists the addresses of ns, both families: RTM_GETADDR.
 func Addresses(ns *Namespace) ([]Address, error) {
-	list, err := dump(func() ([]netlink.Addr, error) { return ns.nl.AddrList(nil, netlink.FAMILY_ALL) })
+	list, err := netdump.Whole(func() ([]netlink.Addr, error) { return ns.nl.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, wrap("list addresses", ns.path, err)
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/netdump"
 )
 
 // Route is one line of a route table.
@@ -22,7 +24,7 @@ type Route struct {
 func Routes(ns *Namespace) ([]Route, error) {
 	var out []Route
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		list, err := dump(func() ([]netlink.Route, error) {
+		list, err := netdump.Whole(func() ([]netlink.Route, error) {
 			// A filter with table 0 means every table, not only the main one.
 			return ns.nl.RouteListFiltered(family, &netlink.Route{}, netlink.RT_FILTER_TABLE)
 		})
@@ -84,7 +86,7 @@ type Neighbour struct {
 
 // Neighbours lists the neighbours of ns, both families: RTM_GETNEIGH, as "ip neigh" does.
 func Neighbours(ns *Namespace) ([]Neighbour, error) {
-	list, err := dump(func() ([]netlink.Neigh, error) { return ns.nl.NeighList(0, unix.AF_UNSPEC) })
+	list, err := netdump.Whole(func() ([]netlink.Neigh, error) { return ns.nl.NeighList(0, unix.AF_UNSPEC) })
 	if err != nil {
 		return nil, wrap("list neighbours", ns.path, err)
 	}
@@ -115,7 +117,7 @@ type ForwardingEntry struct {
 // ForwardingTable lists the forwarding databases of ns: RTM_GETNEIGH in family AF_BRIDGE, as "bridge
 // fdb" does.
 func ForwardingTable(ns *Namespace) ([]ForwardingEntry, error) {
-	list, err := dump(func() ([]netlink.Neigh, error) { return ns.nl.NeighList(0, unix.AF_BRIDGE) })
+	list, err := netdump.Whole(func() ([]netlink.Neigh, error) { return ns.nl.NeighList(0, unix.AF_BRIDGE) })
 	if err != nil {
 		return nil, wrap("list forwarding table", ns.path, err)
 	}

@@ -129,17 +129,18 @@ func serveTCP(t testing.TB, ns *Namespace, address, reply string) {
 	}()
 }
 
-// ask connects from ns and returns what it is told.
-func ask(ns *Namespace, address string) (string, error) {
+// ask connects from ns and returns what it is told. A second is too little where an answer is due: the
+// first packet may be lost while a link comes up, and is sent again after one second.
+func ask(ns *Namespace, address string, patience time.Duration) (string, error) {
 	var text string
 	err := ns.Do(func() error {
-		d := net.Dialer{Timeout: time.Second}
+		d := net.Dialer{Timeout: patience}
 		c, err := d.Dial("tcp", address)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(2 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		b := make([]byte, 256)
 		n, err := c.Read(b)
 		text = string(b[:n])
@@ -150,7 +151,7 @@ func ask(ns *Namespace, address string) (string, error) {
 
 func wantAnswer(t *testing.T, ns *Namespace, address, want string) {
 	t.Helper()
-	got, err := ask(ns, address)
+	got, err := ask(ns, address, time.Minute)
 	if err != nil || !strings.HasPrefix(got, want) {
 		t.Errorf("ask(%s) = %q, %v; want %q", address, got, err, want)
 	}
@@ -158,7 +159,7 @@ func wantAnswer(t *testing.T, ns *Namespace, address, want string) {
 
 func wantSilence(t *testing.T, ns *Namespace, address string) {
 	t.Helper()
-	if got, err := ask(ns, address); err == nil {
+	if got, err := ask(ns, address, time.Second); err == nil {
 		t.Errorf("ask(%s) = %q; want no answer", address, got)
 	}
 }

@@ -130,16 +130,3 @@ func (n *Namespace) Do(fn func() error) error {
 	}()
 	return <-result
 }
-
-// dump repeats a netlink dump that the kernel cut short because the table changed under it
-// (NLM_F_DUMP_INTR): half a table would read as "not there".
-func dump[T any](list func() (T, error)) (T, error) {
-	var got T
-	var err error
-	for range 20 {
-		if got, err = list(); err != netlink.ErrDumpInterrupted {
-			break
-		}
-	}
-	return got, err
-}

@@ -25,7 +25,7 @@ func inHost[T any](t testing.TB, ns *Namespace, open func() (T, error)) T {
 
 func dialTCP(t testing.TB, ns *Namespace, address string) *net.TCPConn {
 	return inHost(t, ns, func() (*net.TCPConn, error) {
-		c, err := net.DialTimeout("tcp", address, 2*time.Second)
+		c, err := net.DialTimeout("tcp", address, time.Minute)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func TestProxyHalfClose(t *testing.T) {
 		_, err := c.Write(bytes.Repeat([]byte("a"), size))
 		must(t, err)
 		must(t, c.CloseWrite())
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		got, err := io.ReadAll(c)
 		if err != nil || !bytes.Equal(got, bytes.Repeat([]byte("A"), size)) {
 			t.Errorf("size %d: %d bytes, %v", size, len(got), err)
@@ -85,7 +85,7 @@ func TestProxyServerFirst(t *testing.T) {
 	host, _ := proxyTo(t, func(c *net.TCPConn) { c.Write([]byte("bye")); c.Close() })
 	c := dialTCP(t, host, "127.0.0.1:8080")
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if got, err := io.ReadAll(c); err != nil || string(got) != "bye" {
 		t.Errorf("read %q, %v", got, err)
 	}
@@ -97,7 +97,7 @@ func TestProxyRefused(t *testing.T) {
 	p, err := StartProxy(host, PortSpec{Proto: TCP, HostPort: 8080}, netip.MustParseAddrPort("127.0.0.1:80"))
 	must(t, err)
 	c := dialTCP(t, host, "127.0.0.1:8080")
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
 		t.Errorf("Read = %v; want a reset", err)
 	}
@@ -130,7 +130,7 @@ func TestProxyMany(t *testing.T) {
 	}
 	for i, c := range conns {
 		b := make([]byte, 4)
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := io.ReadFull(c, b); err != nil || string(b) != fmt.Sprintf("%04d", i) {
 			t.Fatalf("connection %d: %q, %v", i, b, err)
 		}
@@ -193,7 +193,7 @@ func TestProxyUDP(t *testing.T) {
 		})
 		all.Go(func() {
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(3 * time.Second))
+			c.SetDeadline(time.Now().Add(time.Minute))
 			fmt.Fprintf(c, "q%d", i)
 			b := make([]byte, 100)
 			if n, err := c.Read(b); err != nil || string(b[:n]) != fmt.Sprintf("Q%d", i) {

@@ -23,7 +23,7 @@ func lookup(t *testing.T, ns *Namespace, name, network string) ([]string, error)
 		})
 		return c, err
 	}}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return r.LookupAddr(ctx, addr.String())

@@ -1,17 +1,49 @@
 package netdemo
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// settle has the kernel finish what the link's coming up has started. News of a carrier is handled by a
-// worker, up to a second late; until then the bridge keeps the port shut, and packets are lost without
-// a word. Asking for a link makes the kernel handle its news first (rtnl_getlink, since Linux 5.16).
-// In this order: the port can open when both ends are up, the bridge when a port is open.
+// Settle has the kernel finish what links' coming up has started, in namespaces whose links were joined
+// piece by piece. News of a carrier is handled by a worker, up to a second late; until then a bridge
+// keeps the port shut, and packets are lost without a word. Asking for a link makes the kernel handle
+// its news first (rtnl_getlink, since Linux 5.16). Bridges come last: they open when a port has opened.
+func Settle(namespaces ...*Namespace) error {
+	for _, bridges := range []bool{false, true} {
+		for _, ns := range namespaces {
+			if err := settleLinks(ns, bridges); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func settleLinks(ns *Namespace, bridges bool) error {
+	links, err := Links(ns)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if l.Up && (l.Kind == "bridge") == bridges {
+			// A link that has gone meanwhile has nothing left to settle.
+			if _, err := LinkByName(ns, l.Name); err != nil && !errors.Is(err, unix.ENODEV) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle is Settle for the links of one endpoint: the port can open when both its ends are up, the
+// bridge when a port is open.
 func (e *Endpoint) settle(n *Network, ns *Namespace) error {
 	if _, err := LinkByName(ns, e.Joined.Interface); err != nil {
 		return err

@@ -5,18 +5,21 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // The inodes of the first namespaces are the same on every machine
 // (include/linux/proc_ns.h), for the kinds that the kernel starts with.
-var initialInodes = map[Kind]uint64{
-	IPC: 0xEFFFFFFF, UTS: 0xEFFFFFFE, User: 0xEFFFFFFD, PID: 0xEFFFFFFC, Cgroup: 0xEFFFFFFB, Time: 0xEFFFFFFA,
-}
+var initialInodes = sync.OnceValue(func() map[Kind]uint64 {
+	return map[Kind]uint64{
+		IPC: 0xEFFFFFFF, UTS: 0xEFFFFFFE, User: 0xEFFFFFFD, PID: 0xEFFFFFFC, Cgroup: 0xEFFFFFFB, Time: 0xEFFFFFFA,
+	}
+})
 
 // IsInitial tells whether an inode is that of the namespace the kernel booted
 // with. For mnt and net, whose numbers are not fixed, it is always false.
 func (k Kind) IsInitial(inode uint64) bool {
-	known, fixed := initialInodes[k]
+	known, fixed := initialInodes()[k]
 	return fixed && known == inode
 }
 

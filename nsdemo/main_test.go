@@ -138,12 +138,12 @@ func shell(t *testing.T, argv ...string) int {
 // eventually waits for what another process does in its own time.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("after 10 s: not yet %s", what)
+	t.Fatalf("after a minute: not yet %s", what)
 }
 
 // tempDir is open to every user all the way down, unlike t.TempDir.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,16 +19,18 @@ type MountRequest struct {
 }
 
 // mountFlags are the options that are flags; all others are the filesystem's data.
-var mountFlags = map[string]uintptr{
-	"ro": unix.MS_RDONLY, "nosuid": unix.MS_NOSUID, "nodev": unix.MS_NODEV, "noexec": unix.MS_NOEXEC,
-	"bind": unix.MS_BIND, "rbind": unix.MS_BIND | unix.MS_REC, "remount": unix.MS_REMOUNT, "noatime": unix.MS_NOATIME,
-}
+var mountFlags = sync.OnceValue(func() map[string]uintptr {
+	return map[string]uintptr{
+		"ro": unix.MS_RDONLY, "nosuid": unix.MS_NOSUID, "nodev": unix.MS_NODEV, "noexec": unix.MS_NOEXEC,
+		"bind": unix.MS_BIND, "rbind": unix.MS_BIND | unix.MS_REC, "remount": unix.MS_REMOUNT, "noatime": unix.MS_NOATIME,
+	}
+})
 
 // MountFlags splits options into the flags and the data of mount(2).
 func MountFlags(options []string) (flags uintptr, data string) {
 	var rest []string
 	for _, o := range options {
-		if flag, known := mountFlags[o]; known {
+		if flag, known := mountFlags()[o]; known {
 			flags |= flag
 		} else {
 			rest = append(rest, o)

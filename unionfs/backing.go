@@ -2,6 +2,7 @@ package unionfs
 
 import (
 	"fmt"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,22 +14,24 @@ func FileSystemName(dir string) string {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return "unknown (" + err.Error() + ")"
 	}
-	if name, ok := magics[uint32(st.Type)]; ok {
+	if name, ok := magics()[uint32(st.Type)]; ok {
 		return name
 	}
 	return fmt.Sprintf("unknown (magic %#x)", uint32(st.Type))
 }
 
 // magics are the f_type values of statfs(2).
-var magics = map[uint32]string{
-	0x61756673:                 "aufs",
-	unix.BTRFS_SUPER_MAGIC:     "btrfs",
-	unix.EXT4_SUPER_MAGIC:      "extfs",
-	0xf2f52010:                 "f2fs",
-	unix.FUSE_SUPER_MAGIC:      "fuse",
-	unix.NFS_SUPER_MAGIC:       "nfs",
-	unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
-	unix.TMPFS_MAGIC:           "tmpfs",
-	unix.XFS_SUPER_MAGIC:       "xfs",
-	0x2fc12fc1:                 "zfs",
-}
+var magics = sync.OnceValue(func() map[uint32]string {
+	return map[uint32]string{
+		0x61756673:                 "aufs",
+		unix.BTRFS_SUPER_MAGIC:     "btrfs",
+		unix.EXT4_SUPER_MAGIC:      "extfs",
+		0xf2f52010:                 "f2fs",
+		unix.FUSE_SUPER_MAGIC:      "fuse",
+		unix.NFS_SUPER_MAGIC:       "nfs",
+		unix.OVERLAYFS_SUPER_MAGIC: "overlayfs",
+		unix.TMPFS_MAGIC:           "tmpfs",
+		unix.XFS_SUPER_MAGIC:       "xfs",
+		0x2fc12fc1:                 "zfs",
+	}
+})

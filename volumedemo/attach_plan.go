@@ -3,6 +3,7 @@ package volumedemo
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -19,17 +20,23 @@ type attachment struct {
 	data            [][2]string // the file system's own: size=64k
 }
 
-var attachAttrs = map[string]uint64{
-	"ro": unix.MOUNT_ATTR_RDONLY, "nosuid": unix.MOUNT_ATTR_NOSUID, "nodev": unix.MOUNT_ATTR_NODEV,
-	"noexec": unix.MOUNT_ATTR_NOEXEC, "noatime": unix.MOUNT_ATTR_NOATIME,
-}
+var attachAttrs = sync.OnceValue(func() map[string]uint64 {
+	return map[string]uint64{
+		"ro": unix.MOUNT_ATTR_RDONLY, "nosuid": unix.MOUNT_ATTR_NOSUID, "nodev": unix.MOUNT_ATTR_NODEV,
+		"noexec": unix.MOUNT_ATTR_NOEXEC, "noatime": unix.MOUNT_ATTR_NOATIME,
+	}
+})
 
 // attachClears are words that take back an earlier one.
-var attachClears = map[string]uint64{
-	"rw": unix.MOUNT_ATTR_RDONLY, "suid": unix.MOUNT_ATTR_NOSUID, "dev": unix.MOUNT_ATTR_NODEV, "exec": unix.MOUNT_ATTR_NOEXEC,
-}
+var attachClears = sync.OnceValue(func() map[string]uint64 {
+	return map[string]uint64{
+		"rw": unix.MOUNT_ATTR_RDONLY, "suid": unix.MOUNT_ATTR_NOSUID, "dev": unix.MOUNT_ATTR_NODEV, "exec": unix.MOUNT_ATTR_NOEXEC,
+	}
+})
 
-var attachPropagations = map[string]uint64{"private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED}
+var attachPropagations = sync.OnceValue(func() map[string]uint64 {
+	return map[string]uint64{"private": unix.MS_PRIVATE, "slave": unix.MS_SLAVE, "shared": unix.MS_SHARED}
+})
 
 // planAttach reads the options of a mount, as Point.Mount writes them.
 func planAttach(m specs.Mount) (attachment, error) {
@@ -43,12 +50,12 @@ func planAttach(m specs.Mount) (attachment, error) {
 			a.bind, a.recursive = true, true
 		case o == "rro":
 			a.setBelow |= unix.MOUNT_ATTR_RDONLY
-		case attachAttrs[o] != 0:
-			a.set |= attachAttrs[o]
-		case attachClears[o] != 0:
-			a.set &^= attachClears[o]
-		case attachPropagations[strings.TrimPrefix(o, "r")] != 0:
-			a.propagation, a.propagateBelow = attachPropagations[strings.TrimPrefix(o, "r")], o[0] == 'r'
+		case attachAttrs()[o] != 0:
+			a.set |= attachAttrs()[o]
+		case attachClears()[o] != 0:
+			a.set &^= attachClears()[o]
+		case attachPropagations()[strings.TrimPrefix(o, "r")] != 0:
+			a.propagation, a.propagateBelow = attachPropagations()[strings.TrimPrefix(o, "r")], o[0] == 'r'
 		case hasValue && !a.bind:
 			a.data = append(a.data, [2]string{key, value})
 		default:

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // ParseMount reads the long form, --mount KEY=VALUE,... A field with a comma in
@@ -47,40 +48,42 @@ func ParseMount(text, dir string) (Spec, error) {
 }
 
 // longKeys are the keys of --mount; some have several names.
-var longKeys = map[string]func(s *Spec, key, value string) error{
-	"type":              func(s *Spec, _, v string) error { s.Type = Type(strings.ToLower(v)); return nil },
-	"source":            setSource,
-	"src":               setSource,
-	"target":            setTarget,
-	"dst":               setTarget,
-	"destination":       setTarget,
-	"readonly":          setReadOnly,
-	"ro":                setReadOnly,
-	"consistency":       func(*Spec, string, string) error { return nil }, // for Docker Desktop; no effect on Linux
-	"bind-propagation":  func(s *Spec, _, v string) error { s.Bind.Propagation = strings.ToLower(v); return nil },
-	"bind-nonrecursive": func(s *Spec, k, v string) error { return setBool(&s.Bind.NonRecursive, k, v) },
-	"bind-recursive":    setRecursive,
-	"volume-nocopy":     func(s *Spec, k, v string) error { return setBool(&s.Volume.NoCopy, k, v) },
-	"volume-label":      func(s *Spec, _, v string) error { return put(&s.Volume.Labels, v) },
-	"volume-driver":     func(s *Spec, _, v string) error { s.Volume.Driver = v; return nil },
-	"volume-opt":        func(s *Spec, _, v string) error { return put(&s.Volume.DriverOpts, v) },
-	"volume-subpath":    func(s *Spec, _, v string) error { s.Volume.Subpath = v; return nil },
-	"tmpfs-size":        setTmpfsSize,
-	"tmpfs-mode":        setTmpfsMode,
-}
+var longKeys = sync.OnceValue(func() map[string]func(s *Spec, key, value string) error {
+	return map[string]func(s *Spec, key, value string) error{
+		"type":              func(s *Spec, _, v string) error { s.Type = Type(strings.ToLower(v)); return nil },
+		"source":            setSource,
+		"src":               setSource,
+		"target":            setTarget,
+		"dst":               setTarget,
+		"destination":       setTarget,
+		"readonly":          setReadOnly,
+		"ro":                setReadOnly,
+		"consistency":       func(*Spec, string, string) error { return nil }, // for Docker Desktop; no effect on Linux
+		"bind-propagation":  func(s *Spec, _, v string) error { s.Bind.Propagation = strings.ToLower(v); return nil },
+		"bind-nonrecursive": func(s *Spec, k, v string) error { return setBool(&s.Bind.NonRecursive, k, v) },
+		"bind-recursive":    setRecursive,
+		"volume-nocopy":     func(s *Spec, k, v string) error { return setBool(&s.Volume.NoCopy, k, v) },
+		"volume-label":      func(s *Spec, _, v string) error { return put(&s.Volume.Labels, v) },
+		"volume-driver":     func(s *Spec, _, v string) error { s.Volume.Driver = v; return nil },
+		"volume-opt":        func(s *Spec, _, v string) error { return put(&s.Volume.DriverOpts, v) },
+		"volume-subpath":    func(s *Spec, _, v string) error { s.Volume.Subpath = v; return nil },
+		"tmpfs-size":        setTmpfsSize,
+		"tmpfs-mode":        setTmpfsMode,
+	}
+})
 
 // flagKeys may stand without a value and then are true.
-var flagKeys = set("readonly", "ro", "volume-nocopy", "bind-nonrecursive")
+var flagKeys = []string{"readonly", "ro", "volume-nocopy", "bind-nonrecursive"}
 
 // setField takes one KEY=VALUE.
 func (s *Spec) setField(field string) (key string, err error) {
 	key, value, hasValue := strings.Cut(field, "=")
 	key = strings.ToLower(strings.TrimSpace(key))
-	apply, known := longKeys[key]
+	apply, known := longKeys()[key]
 	switch {
 	case !known:
-		return key, invalid("unexpected key '%s' in '%s': the keys are %s", key, field, strings.Join(slices.Sorted(maps.Keys(longKeys)), ", "))
-	case !hasValue && flagKeys[key]:
+		return key, invalid("unexpected key '%s' in '%s': the keys are %s", key, field, strings.Join(slices.Sorted(maps.Keys(longKeys())), ", "))
+	case !hasValue && slices.Contains(flagKeys, key):
 		value = "true"
 	case !hasValue:
 		return key, invalid("invalid field '%s' must be a key=value pair", field)

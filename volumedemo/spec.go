@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 )
 
 // Type is the kind of a mount, in the words of --mount type=.
@@ -111,7 +112,7 @@ func checkBind(s Spec) error {
 		return config(s, "field Source must not be empty: say which folder or file of the host, as source=/path")
 	case !path.IsAbs(s.Source):
 		return config(s, "invalid mount path: '%s' mount path must be absolute; a name alone is a volume's, and takes type=volume", s.Source)
-	case s.Bind.Propagation != "" && !propagations[s.Bind.Propagation]:
+	case s.Bind.Propagation != "" && !slices.Contains(propagations, s.Bind.Propagation):
 		return config(s, "invalid propagation mode: %s: use one of %s", s.Bind.Propagation, words(propagations))
 	case s.Bind.Recursive == Forced && !s.ReadOnly:
 		return config(s, "bind-recursive=readonly is about read-only mounts: add readonly")

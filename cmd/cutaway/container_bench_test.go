@@ -4,13 +4,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// BenchmarkRunContainer runs a container to its end on the bridge, with this
-// program and with Docker Engine, in the same namespaces. The engine of
-// scripts/engine.sh keeps its layers with vfs: it copies two megabytes more.
-func BenchmarkRunContainer(b *testing.B) {
+// host is where containers are started by this program and by its peers alike:
+// in the namespaces of a Docker Engine that scripts/engine.sh keeps apart.
+type host struct {
+	dir   string   // the engine's
+	enter []string // runs a command there
+	ours  []string // this program on state of its own
+}
+
+// benchHost starts the engine. It keeps its layers with vfs.
+func benchHost(b *testing.B) host {
+	b.Helper()
 	if os.Getuid() != 0 {
 		b.Skip("needs root: makes cgroups and namespaces")
 	}
@@ -25,19 +33,74 @@ func BenchmarkRunContainer(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { exec.Command(script, "stop", dir).Run() })
 	if out, err := exec.Command(script, "start", dir).CombinedOutput(); err != nil {
 		b.Fatalf("start the engine: %v: %s", err, out)
 	}
-	b.Cleanup(func() { exec.Command(script, "stop", dir).Run() })
+	pid, err := os.ReadFile(dir + "/dockerd.pid")
+	if err != nil {
+		b.Fatal(err)
+	}
 	state, err := os.MkdirTemp("/dev/shm", "cutaway-bench-root")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { os.RemoveAll(state) })
-	there := []string{script, "run", dir}
-	ours := append(there[:3:3], builtProgram(b), "--root", state+"/root", "--run-dir", state+"/run", "--cgroups", "cutaway-bench",
-		"run", "--rm", "box", "true")
-	docker := append(there[:3:3], "docker", "-H", "unix://"+dir+"/docker.sock", "run", "--rm", "busybox", "true")
-	medians := alternate(b, []string{"cutaway", "docker"}, [][]string{ours, docker})
-	b.ReportMetric(float64(medians[1])/float64(medians[0]), "docker/cutaway")
+	h := host{dir: dir, enter: []string{"nsenter", "--target", strings.TrimSpace(string(pid)), "--mount", "--net", "--"}}
+	h.ours = h.in(builtProgram(b), "--root", state+"/root", "--run-dir", state+"/run", "--cgroups", "cutaway-bench")
+	return h
+}
+
+// in is a command line that runs on the host.
+func (h host) in(command ...string) []string {
+	return append(h.enter[:len(h.enter):len(h.enter)], command...)
+}
+
+func (h host) cutaway(args ...string) []string {
+	return append(h.ours[:len(h.ours):len(h.ours)], args...)
+}
+
+func (h host) docker(args ...string) []string {
+	return h.in(append([]string{"docker", "-H", "unix://" + h.dir + "/docker.sock"}, args...)...)
+}
+
+// BenchmarkRunContainer runs a container to its end on the bridge, with this
+// program, Docker Engine and Podman, on the same host. The engine, with vfs,
+// copies two megabytes more.
+func BenchmarkRunContainer(b *testing.B) {
+	h := benchHost(b)
+	names, commands := []string{"cutaway", "docker"},
+		[][]string{h.cutaway("run", "--rm", "box", "true"), h.docker("run", "--rm", "busybox", "true")}
+	podman, why := h.podman(b)
+	if why == "" {
+		names, commands = append(names, "podman"), append(commands, podman)
+	} else {
+		b.Log(why)
+	}
+	m := alternate(b, names, commands)
+	for i := range m[1:] {
+		b.ReportMetric(float64(m[i+1])/float64(m[0]), names[i+1]+"/cutaway")
+	}
+}
+
+// podman is the command of Podman for the same container, or why there is none.
+func (h host) podman(b *testing.B) (command []string, why string) {
+	if _, err := exec.LookPath("podman"); err != nil {
+		return nil, "podman is not installed (Debian package podman)"
+	}
+	base := h.in("podman", "--root", h.dir+"/podman", "--runroot", h.dir+"/podman-run", "--tmpdir", h.dir+"/podman-tmp",
+		"--cgroup-manager", "cgroupfs", "--runtime", "runc", "--events-backend", "none")
+	command = append(base[:len(base):len(base)], "run", "--rm", "--network", "bridge", "--cgroup-parent", "cutaway-bench",
+		"--ulimit", "host", "--pull", "never", "localhost/busybox", "true")
+	b.Cleanup(func() {
+		exec.Command(base[0], append(base[1:], "system", "reset", "--force")...).Run()
+	})
+	image := strings.Join(h.docker("save", "busybox"), " ") + " | " + strings.Join(base, " ") + " load"
+	if out, err := exec.Command("sh", "-c", image).CombinedOutput(); err != nil {
+		return nil, "podman takes no image here: " + string(out)
+	}
+	if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		return nil, "podman runs no container on a bridge here (CNI plugins or netavark missing?): " + string(out)
+	}
+	return command, ""
 }

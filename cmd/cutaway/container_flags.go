@@ -11,6 +11,7 @@ type runFlags struct {
 	env, envFile, label, labelFile, expose, attach                    []string
 	tty, interactive, rm, detach, init, privileged, readOnly          bool
 	publishAll, sigProxy, oomKillDisable, noHealthcheck, quiet        bool
+	startsNext                                                        bool // run, not create
 	stopTimeout                                                       int
 
 	volume, mount, tmpfs, volumesFrom                            []string

@@ -21,7 +21,7 @@ func (f *runFlags) options(args []string, changed func(string) bool) (o minicont
 	if f.pull != pullAlways && f.pull != pullMissing && f.pull != pullNever {
 		return o, fmt.Errorf("invalid pull option: '%s': must be one of \"%s\", \"%s\" or \"%s\"", f.pull, pullAlways, pullMissing, pullNever)
 	}
-	o.Name = f.name
+	o.Name, o.StartsNext = f.name, f.startsNext
 	c := &o.Config
 	c.Image, c.Cmd = args[0], args[1:]
 	c.Hostname, c.Domainname, c.User, c.WorkingDir = f.hostname, f.domainname, f.user, f.workdir

@@ -11,7 +11,7 @@ import (
 )
 
 func (p *program) containerRun() *cobra.Command {
-	f := &runFlags{}
+	f := &runFlags{startsNext: true}
 	cmd := p.dockerCommand(&cobra.Command{
 		Use:   "run [OPTIONS] IMAGE [COMMAND] [ARG...]",
 		Short: "Run a command in a new container",

@@ -73,6 +73,9 @@ func complain(t *testing.T, all []walk.Event) {
 				t.Logf("lab %s step %s untested: %s", e.Lab, e.Step, e.Reason)
 			}
 		case walk.LabEvent:
+			if e.State == walk.Fail {
+				t.Errorf("lab %s failed: %s", e.Lab, e.Reason)
+			}
 			if len(e.Residue) > 0 {
 				t.Errorf("lab %s left residue: %v", e.Lab, e.Residue)
 			}

@@ -1,88 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
+
+	"cutaway/unionfs/contract"
 )
-
-// docker is Docker Engine, in a mount and a network namespace of its own, with its
-// own data root, without a bridge or rules: enough for images.
-type docker struct {
-	t    *testing.T
-	sock string
-}
-
-func startDocker(t *testing.T) docker {
-	t.Helper()
-	for _, p := range []string{"dockerd", "docker", "containerd"} {
-		if _, err := exec.LookPath(p); err != nil {
-			lacks(t, p+" (packages docker.io and docker-cli)")
-		}
-	}
-	dir, err := os.MkdirTemp("", "cutaway-docker-") // a socket's path may have 108 characters
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	runtime.LockOSThread() // Pdeathsig follows the thread
-	d := docker{t, "unix://" + dir + "/docker.sock"}
-	cmd := exec.Command("dockerd", "--host", d.sock, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid",
-		"--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=overlay2")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: unix.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(unix.SIGTERM)
-		cmd.Wait()
-		runtime.UnlockOSThread()
-	})
-	for range 300 {
-		if d.run("version").code == 0 {
-			return d
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatal("dockerd did not come up")
-	return d
-}
-
-func (d docker) run(args ...string) result {
-	cmd := exec.Command("docker", append([]string{"-H", d.sock}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		d.t.Fatal(err)
-	}
-	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
-}
-
-// lacks is a skip that names what is missing, or a failure where all is wanted.
-func lacks(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatal("this machine lacks " + what)
-	}
-	t.Skip("this machine lacks " + what)
-}
 
 // dockerLines are commands with the same meaning for Docker and for cutaway, in
 // this order: later ones see what earlier ones did. ID is the image's id, ~ a space.
@@ -107,11 +35,15 @@ func TestDockerSaysTheSame(t *testing.T) {
 		t.Skip("starts Docker Engine")
 	}
 	s := newStoreSession(t)
-	d := startDocker(t)
+	engine := contract.StartEngine(t)
+	docker := func(args ...string) result {
+		stdout, stderr, code := engine.Run(t, nil, args...)
+		return result{stdout, stderr, code}
+	}
 	archive := filepath.Join(t.TempDir(), "web.tar")
 	s.ok("save", "-o", archive, "web")
 	s.ok("rmi", "-f", "web")
-	if want, got := d.run("load", "-i", archive), s.run("load", "-i", archive); want != got {
+	if want, got := docker("load", "-i", archive), s.run("load", "-i", archive); want != got {
 		t.Errorf("load: %+v; docker %+v", got, want)
 	}
 	id := s.ok("images", "-q", "web")
@@ -123,7 +55,7 @@ func TestDockerSaysTheSame(t *testing.T) {
 		for i := range args {
 			args[i] = strings.ReplaceAll(args[i], "~", " ")
 		}
-		want, got := plainWords(d.run(args...)), plainWords(s.run(args...))
+		want, got := plainWords(docker(args...)), plainWords(s.run(args...))
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
 			t.Errorf("%s (-docker +cutaway):\n%s", line, diff)
 		}

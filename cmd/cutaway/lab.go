@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"cutaway/internal/journal"
+	"cutaway/internal/probe"
 	"cutaway/labs"
 	"cutaway/labs/bench"
 	"cutaway/labs/present"
@@ -83,7 +84,8 @@ func (p *program) lab(ctx context.Context, picked []bench.Lab, f labFlags) error
 	if err != nil {
 		return err
 	}
-	front.Choose, front.Probes = stage.choose, stage.probes
+	front.Choose = stage.choose
+	front.Probes = func() map[probe.ID]probe.Result { return stage.probes }
 	sum, err := front.Run(ctx, picked, labs.ExperimentIDs())
 	if cause := context.Cause(ctx); cause != nil {
 		return brokenOff(cause, front.Where(), sum)

@@ -31,10 +31,10 @@ func (p *program) listCommand() *cobra.Command {
 			if err != nil {
 				return exitError{exitUsage, err}
 			}
-			for _, l := range labs.All() {
-				fmt.Fprintf(p.out, "%s  %-12s %s\n", l.ID, l.Name, words.Title(labs.Key(l)))
+			for _, l := range labs.Index() {
+				fmt.Fprintf(p.out, "%s  %-12s %s\n", l.ID, l.Name, words.Title(l.Key()))
 				if steps {
-					p.listSteps(l, words)
+					p.listSteps(l.Make(), words)
 				}
 			}
 			return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,11 +24,16 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	code := m.Run()
-	for _, left := range []string{"cutaway-test-binary", "cutaway-test-cache"} {
-		os.RemoveAll(filepath.Join(os.TempDir(), left))
+	for _, left := range []string{testBinary(), testCache()} {
+		os.RemoveAll(left)
 	}
 	os.Exit(code)
 }
+
+// What the tests of one run share. Two runs at a time must not get into each
+// other's way.
+func testBinary() string { return fmt.Sprintf("%s/cutaway-test-binary-%d", os.TempDir(), os.Getpid()) }
+func testCache() string  { return fmt.Sprintf("%s/cutaway-test-cache-%d", os.TempDir(), os.Getpid()) }
 
 // isHelper tells whether this process was started under another name by a
 // package that serves helpers.

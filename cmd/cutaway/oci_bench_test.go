@@ -10,8 +10,8 @@ import (
 	"cutaway/minicontainer/oci"
 )
 
-// BenchmarkOCIRun runs /bin/true in a container with this program, runc and
-// bubblewrap in turn.
+// BenchmarkOCIRun runs /bin/true in a container with this program, runc,
+// bubblewrap and crun in turn.
 func BenchmarkOCIRun(b *testing.B) {
 	if os.Getuid() != 0 {
 		b.Skip("needs root: makes cgroups and namespaces")
@@ -21,13 +21,22 @@ func BenchmarkOCIRun(b *testing.B) {
 		b.Skip("needs runc (Debian package runc)")
 	}
 	bundle := benchBundle(b)
-	medians := alternate(b, []string{"cutaway", "runc", "bwrap"}, [][]string{
+	names := []string{"cutaway", "runc", "bwrap"}
+	commands := [][]string{
 		{builtProgram(b), "oci", "--root", bundle + "/cutaway", "run", "-b", bundle, "cutaway-bench"},
 		{runc, "--root", bundle + "/runc", "run", "-b", bundle, "cutaway-bench"},
 		{"bwrap", "--unshare-all", "--ro-bind", bundle + "/rootfs", "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"},
-	})
-	b.ReportMetric(float64(medians[1])/float64(medians[0]), "runc/cutaway")
-	b.ReportMetric(float64(medians[2])/float64(medians[0]), "bwrap/cutaway")
+	}
+	crun := []string{"crun", "--root", bundle + "/crun", "run", "-b", bundle, "cutaway-bench"}
+	if out, err := exec.Command(crun[0], crun[1:]...).CombinedOutput(); err == nil {
+		names, commands = append(names, "crun"), append(commands, crun)
+	} else {
+		b.Logf("crun runs no container here: %v: %s", err, out) // it refuses cgroups of both versions, for one
+	}
+	m := alternate(b, names, commands)
+	for i := range m[1:] {
+		b.ReportMetric(float64(m[i+1])/float64(m[0]), names[i+1]+"/cutaway")
+	}
 }
 
 // benchBundle makes a bundle with nothing but busybox in it, on a tmpfs.

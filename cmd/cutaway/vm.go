@@ -13,12 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/internal/vm"
+	"cutaway/labs/walk"
 )
 
 // vmOptions are the flags that say which guest to boot.
 type vmOptions struct {
 	kernel, modules, accel string
 	memory, cpus, scratch  int
+	cold                   bool
 }
 
 // newVMCommand is "cutaway vm": labs need a kernel that can do what they show, and this
@@ -79,13 +81,13 @@ func printKernels(w io.Writer, kernels []vm.Kernel) {
 }
 
 func newVMPrepare(o *vmOptions) *cobra.Command {
-	return &cobra.Command{Use: "prepare", Short: "Fetch a kernel and build its initramfs", Args: cobra.NoArgs,
+	return &cobra.Command{Use: "prepare", Short: "Fetch a kernel, build its initramfs, and start it once", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			want := *o
 			if want.kernel == "" {
 				want.kernel = "debian" // asked for by name: look for a newer one
 			}
-			k, fs, _, err := want.prepare(c.Context(), c.ErrOrStderr())
+			k, fs, dir, err := want.prepare(c.Context(), c.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -99,8 +101,23 @@ func newVMPrepare(o *vmOptions) *cobra.Command {
 			for _, name := range fs.MissingModules {
 				fmt.Fprintf(c.OutOrStdout(), "left out   module %s: not in this kernel\n", name)
 			}
-			return nil
+			return want.rehearse(c.Context(), c.OutOrStdout(), k, fs, dir)
 		}}
+}
+
+// rehearse starts the machine once, so that the first who needs it finds its memory
+// kept. Files can be prepared without QEMU.
+func (o vmOptions) rehearse(ctx context.Context, out io.Writer, k vm.Kernel, fs vm.Initramfs, dir string) error {
+	m, err := o.start(ctx, k, fs, dir)
+	switch {
+	case errors.Is(err, vm.ErrNoQEMU):
+		return nil
+	case err != nil:
+		return err
+	}
+	defer m.Close()
+	fmt.Fprintf(out, "machine    answers %.1f s after power-on (%s)\n", m.BootTime.Seconds(), m.Accel)
+	return nil
 }
 
 func newVMRun(o *vmOptions) *cobra.Command {
@@ -152,6 +169,7 @@ func (o *vmOptions) register(f *pflag.FlagSet) {
 	f.StringVar(&o.accel, "accel", "auto", "what QEMU runs on: auto, kvm or tcg")
 	f.IntVar(&o.memory, "memory", 1024, "memory of the VM in MB")
 	f.IntVar(&o.cpus, "cpus", 2, "processors of the VM")
+	f.BoolVar(&o.cold, "cold", false, "start the VM from power-on, not from the kept memory of an earlier start")
 	f.IntVar(&o.scratch, "scratch", 1024, "size in MB of an empty disk /dev/vda in the VM; what is not written takes nothing")
 }
 
@@ -162,9 +180,14 @@ func (o vmOptions) boot(ctx context.Context, progress io.Writer) (*vm.Machine, v
 	if err != nil {
 		return nil, k, err
 	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs, CacheDir: dir, Accel: o.accel,
-		MemoryMB: o.memory, CPUs: o.cpus, ScratchMB: o.scratch})
+	m, err := o.start(ctx, k, fs, dir)
 	return m, k, err
+}
+
+// start boots what was prepared. The relay waits in the guest for the first lab.
+func (o vmOptions) start(ctx context.Context, k vm.Kernel, fs vm.Initramfs, dir string) (*vm.Machine, error) {
+	return vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: fs, CacheDir: dir, Accel: o.accel,
+		MemoryMB: o.memory, CPUs: o.cpus, ScratchMB: o.scratch, Spare: walk.RelayCommand, Keep: !o.cold})
 }
 
 // run boots a guest for one command. On a terminal the command gets one too.

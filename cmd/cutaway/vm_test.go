@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -32,7 +31,7 @@ func withVM(t *testing.T) *session {
 	t.Helper()
 	needVM(t)
 	s := newSession(t)
-	cache := filepath.Join(os.TempDir(), "cutaway-test-cache")
+	cache := testCache()
 	if os.Geteuid() == 0 {
 		s.asNobody()
 		if err := os.MkdirAll(cache, 0o755); err != nil {
@@ -51,7 +50,7 @@ func withVM(t *testing.T) *session {
 // test binary would not do for that.
 var buildOnce = func() func(t *testing.T) string {
 	var once sync.Once
-	path := filepath.Join(os.TempDir(), "cutaway-test-binary")
+	path := testBinary()
 	return func(t *testing.T) string {
 		t.Helper()
 		once.Do(func() {

@@ -23,7 +23,7 @@ func (p *program) workerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM)
 			defer stop()
-			return walk.Work(ctx, labs.All(), os.Stdin, os.Stdout)
+			return walk.Work(ctx, labs.Find, os.Stdin, os.Stdout)
 		},
 	}
 }
@@ -36,7 +36,7 @@ func (p *program) relayCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			probes := func(ctx context.Context, l bench.Lab) map[probe.ID]probe.Result { return probeNeeds(ctx, l) }
-			return relayError(walk.Relay(cmd.Context(), labs.All(), probes, os.Stdin, os.Stdout))
+			return relayError(walk.Relay(cmd.Context(), labs.Find, probes, os.Stdin, os.Stdout))
 		},
 	}
 }

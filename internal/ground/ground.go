@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -124,18 +125,20 @@ func Existing(path string) string {
 }
 
 // magics are the numbers by which statfs(2) names a file system.
-var magics = map[int64]string{
-	unix.EXT4_SUPER_MAGIC: "extfs", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs",
-	unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs", 0x2fc12fc1: "zfs",
-	unix.FUSE_SUPER_MAGIC: "fuse", unix.NFS_SUPER_MAGIC: "nfs", unix.RAMFS_MAGIC: "ramfs", 0x61756673: "aufs",
-}
+var magics = sync.OnceValue(func() map[int64]string {
+	return map[int64]string{
+		unix.EXT4_SUPER_MAGIC: "extfs", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs",
+		unix.TMPFS_MAGIC: "tmpfs", unix.OVERLAYFS_SUPER_MAGIC: "overlayfs", 0x2fc12fc1: "zfs",
+		unix.FUSE_SUPER_MAGIC: "fuse", unix.NFS_SUPER_MAGIC: "nfs", unix.RAMFS_MAGIC: "ramfs", 0x61756673: "aufs",
+	}
+})
 
 func backingOf(path string) (string, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(path, &fs); err != nil {
 		return "", fmt.Errorf("statfs %s: %w", path, err)
 	}
-	if name, ok := magics[fs.Type]; ok {
+	if name, ok := magics()[fs.Type]; ok {
 		return name, nil
 	}
 	return fmt.Sprintf("0x%x", fs.Type), nil

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -154,11 +155,13 @@ func tokenIn(environ []byte) string {
 
 // containerGroup is the group of a container that a run has made: the run's
 // own, which names it, and in it one that is called by the container's id.
-var containerGroup = regexp.MustCompile(`(?m)/cutaway-(\d+-\d+)/[0-9a-f]{64}(/|$)`)
+var containerGroup = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)/cutaway-(\d+-\d+)/[0-9a-f]{64}(/|$)`)
+})
 
 // tokenOfContainer finds the run in /proc/PID/cgroup (cgroups(7)).
 func tokenOfContainer(groups string) string {
-	if m := containerGroup.FindStringSubmatch(groups); m != nil {
+	if m := containerGroup().FindStringSubmatch(groups); m != nil {
 		return m[1]
 	}
 	return ""

@@ -4,16 +4,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // v1Knobs is the file that shows that a v1 controller does its work.
-var v1Knobs = map[string]string{
-	"cpu": "cpu.shares", "cpuacct": "cpuacct.usage", "cpuset": "cpuset.cpus",
-	"memory": "memory.limit_in_bytes", "devices": "devices.allow", "freezer": "freezer.state",
-	"blkio": "blkio.throttle.read_bps_device", "net_cls": "net_cls.classid",
-	"net_prio": "net_prio.ifpriomap", "perf_event": "cgroup.procs", "pids": "pids.max",
-	"rdma": "rdma.max", "misc": "misc.max", "hugetlb": "hugetlb.2MB.limit_in_bytes",
-}
+var v1Knobs = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"cpu": "cpu.shares", "cpuacct": "cpuacct.usage", "cpuset": "cpuset.cpus",
+		"memory": "memory.limit_in_bytes", "devices": "devices.allow", "freezer": "freezer.state",
+		"blkio": "blkio.throttle.read_bps_device", "net_cls": "net_cls.classid",
+		"net_prio": "net_prio.ifpriomap", "perf_event": "cgroup.procs", "pids": "pids.max",
+		"rdma": "rdma.max", "misc": "misc.max", "hugetlb": "hugetlb.2MB.limit_in_bytes",
+	}
+})
 
 // Why a v1 controller is not usable.
 const (
@@ -28,7 +31,7 @@ const (
 func v1Controller(_ *stage, arg string) Finding {
 	controller, knob, _ := strings.Cut(arg, " ")
 	if knob == "" {
-		knob = v1Knobs[controller]
+		knob = v1Knobs()[controller]
 	}
 	line, ok := parseProcCgroups(strings.NewReader(text("/proc/cgroups")))[controller]
 	switch {
@@ -66,7 +69,7 @@ func v1Knob(controller, knob string) Finding {
 // v1Mounted says whether any v1 hierarchy with a controller is mounted.
 func v1Mounted(*stage, string) Finding {
 	var names []string
-	for c := range v1Knobs {
+	for c := range v1Knobs() {
 		if _, ok := cgroupPoint(ownMounts(), c); ok {
 			names = append(names, c)
 		}

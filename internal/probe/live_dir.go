@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -84,11 +85,13 @@ func reflink(s *stage, _ string) Finding {
 
 // noUpper lists file systems by statfs magic that cannot carry an overlay's
 // upper folder.
-var noUpper = map[int64]string{
-	unix.NFS_SUPER_MAGIC: "nfs", unix.CIFS_SUPER_MAGIC: "cifs", unix.SMB2_SUPER_MAGIC: "smb",
-	unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.ECRYPTFS_SUPER_MAGIC: "ecryptfs", unix.V9FS_MAGIC: "9p",
-	unix.MSDOS_SUPER_MAGIC: "vfat", unix.EXFAT_SUPER_MAGIC: "exfat",
-}
+var noUpper = sync.OnceValue(func() map[int64]string {
+	return map[int64]string{
+		unix.NFS_SUPER_MAGIC: "nfs", unix.CIFS_SUPER_MAGIC: "cifs", unix.SMB2_SUPER_MAGIC: "smb",
+		unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.ECRYPTFS_SUPER_MAGIC: "ecryptfs", unix.V9FS_MAGIC: "9p",
+		unix.MSDOS_SUPER_MAGIC: "vfat", unix.EXFAT_SUPER_MAGIC: "exfat",
+	}
+})
 
 // upperFilesystem names what the state folder is on.
 func upperFilesystem(s *stage, _ string) Finding {
@@ -99,7 +102,7 @@ func upperFilesystem(s *stage, _ string) Finding {
 		return f
 	}
 	f = f.with(fmt.Sprintf("magic %#x", st.Type))
-	if name, bad := noUpper[int64(st.Type)]; bad {
+	if name, bad := noUpper()[int64(st.Type)]; bad {
 		f.State = No
 		return f.because("the state folder is on " + name + ", which overlayfs does not take as upper")
 	}

@@ -89,11 +89,13 @@ func iptablesCommand(_ *stage, name string) Finding {
 		f.State, f.Reason = Denied, first
 	case err != nil:
 		f.State, f.Reason = No, first
-	case m != nil && brokenIptables[m[1]] && strings.Contains(string(version), "nf_tables"):
+	case m != nil && brokenIptables()[m[1]] && strings.Contains(string(version), "nf_tables"):
 		f.State, f.Reason = Off, "this version is known to write broken nftables rules"
 	}
 	return f
 }
 
 // brokenIptables are the versions whose nft variant loses rules.
-var brokenIptables = map[string]bool{"1.8.0": true, "1.8.1": true, "1.8.2": true, "1.8.3": true}
+var brokenIptables = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{"1.8.0": true, "1.8.1": true, "1.8.2": true, "1.8.3": true}
+})

@@ -5,17 +5,20 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // kinds are the namespaces that a thread can leave for a new one.
-var kinds = map[string]uintptr{
-	"mnt": unix.CLONE_NEWNS, "uts": unix.CLONE_NEWUTS, "ipc": unix.CLONE_NEWIPC,
-	"net": unix.CLONE_NEWNET, "cgroup": unix.CLONE_NEWCGROUP, "pid": unix.CLONE_NEWPID,
-	"user": unix.CLONE_NEWUSER,
-}
+var kinds = sync.OnceValue(func() map[string]uintptr {
+	return map[string]uintptr{
+		"mnt": unix.CLONE_NEWNS, "uts": unix.CLONE_NEWUTS, "ipc": unix.CLONE_NEWIPC,
+		"net": unix.CLONE_NEWNET, "cgroup": unix.CLONE_NEWCGROUP, "pid": unix.CLONE_NEWPID,
+		"user": unix.CLONE_NEWUSER,
+	}
+})
 
 // cloneNames spells clone flags out, "0" for none.
 func cloneNames(flags uintptr) string {
@@ -42,7 +45,7 @@ func unshareKind(_ *stage, kind string) Finding {
 	return onThread(func() Finding {
 		link := "/proc/thread-self/ns/" + kind
 		before, _ := os.Readlink(link)
-		err := unix.Unshare(int(kinds[kind]))
+		err := unix.Unshare(int(kinds()[kind]))
 		f := asked("unshare(CLONE_NEW"+strings.ToUpper(strings.Replace(kind, "mnt", "ns", 1))+")", err, absentEINVAL)
 		if err != nil {
 			return f

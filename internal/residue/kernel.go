@@ -16,10 +16,32 @@ import (
 // the legacy tables that are in use are listed in /proc.
 func firewall() []string {
 	all := contents("/proc/net/ip*_tables_names")
-	if gen, err := nftGeneration(); err == nil {
+	gen, err := uint32(firstGeneration), error(nil)
+	if !asleep("nf_tables") {
+		gen, err = nftGeneration()
+	}
+	if err == nil {
 		all = append(all, fmt.Sprintf("nftables generation %d", gen))
 	}
 	return all
+}
+
+// firstGeneration is where nf_tables begins to count (nf_tables_init_net).
+const firstGeneration = 1
+
+// asleep tells whether a module is installed and not loaded. Asking such a one
+// would load it: looking at a machine must not change it.
+func asleep(module string) bool {
+	loaded, err := os.ReadFile("/proc/modules")
+	if err != nil || strings.Contains("\n"+string(loaded), "\n"+module+" ") {
+		return false // a kernel without modules, or it is there
+	}
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	installed, _ := os.ReadFile("/lib/modules/" + unix.ByteSliceToString(u.Release[:]) + "/modules.dep")
+	return strings.Contains(string(installed), "/"+module+".ko")
 }
 
 func nftGeneration() (uint32, error) {
@@ -55,19 +77,32 @@ var counters = []string{
 
 func sysctls() []string {
 	var all []string
+	text := make([]byte, 4<<10) // the kernel clears as much for every read
 	for _, tree := range sysctlTrees {
 		filepath.WalkDir("/proc/sys/"+tree, func(path string, d fs.DirEntry, err error) error {
 			name := strings.TrimPrefix(path, "/proc/sys/")
 			if err != nil || d.IsDir() || isCounter(name) {
 				return nil
 			}
-			if text, err := os.ReadFile(path); err == nil {
-				all = append(all, name+" = "+strings.TrimSpace(string(text)))
+			if n, err := readSysctl(path, text); err == nil {
+				all = append(all, name+" = "+strings.TrimSpace(string(text[:n])))
 			}
 			return nil
 		})
 	}
 	return all
+}
+
+// readSysctl reads one setting with three system calls, where os.ReadFile makes
+// seven: there are a thousand of them. A setting comes with one read(2) or not at
+// all (fs/proc/proc_sysctl.c).
+func readSysctl(path string, text []byte) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	return unix.Read(fd, text)
 }
 
 func isCounter(name string) bool {

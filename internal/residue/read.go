@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"cutaway/internal/journal"
+	"cutaway/internal/netdump"
 )
 
 // mounts lists mount points with type and source. Mount ids are left out: they
@@ -29,7 +30,7 @@ func mounts() []string {
 }
 
 func links() []string {
-	list, err := netlink.LinkList()
+	list, err := netdump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil
 	}
@@ -76,16 +77,16 @@ func contents(pattern string) []string {
 	return all
 }
 
-func processes() []string {
+func processes(marked []journal.MarkedProcess) []string {
 	var all []string
-	for _, p := range journal.AllMarked() {
+	for _, p := range marked {
 		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Pid))
 		all = append(all, fmt.Sprintf("%d %s(run %s)", p.Pid, strings.ReplaceAll(string(cmdline), "\x00", " "), p.Token))
 	}
 	return all
 }
 
-func namespaces() []string {
+func namespaces(marked []journal.MarkedProcess) []string {
 	own, _ := filepath.Glob("/proc/self/ns/*")
 	here := map[string]bool{}
 	for _, path := range own {
@@ -93,7 +94,7 @@ func namespaces() []string {
 		here[id] = true
 	}
 	var all []string
-	for _, p := range journal.AllMarked() {
+	for _, p := range marked {
 		paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/ns/*", p.Pid))
 		for _, path := range paths {
 			if id, err := os.Readlink(path); err == nil && !here[id] {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"cutaway/internal/netdump"
 )
 
 // runIP shows addresses, links and routes: `ip addr`, `ip link`, `ip route`, each
@@ -42,7 +44,7 @@ func runIP(c *call) error {
 }
 
 func (c *call) showLinks(device string, addresses bool) error {
-	links, err := netlink.LinkList()
+	links, err := netdump.Whole(netlink.LinkList)
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func (c *call) showLinks(device string, addresses bool) error {
 		if !addresses {
 			continue
 		}
-		list, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+		list, err := netdump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
 		if err != nil {
 			return err
 		}
@@ -81,7 +83,7 @@ func (c *call) showLinks(device string, addresses bool) error {
 }
 
 func (c *call) showRoutes(device string) error {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := netdump.Whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return err
 	}

@@ -19,21 +19,30 @@ type agent struct {
 
 	mu    sync.Mutex
 	tasks map[uint32]*task
+	spare *spare // or nil
 }
 
-func newAgent(line io.ReadWriter) *agent {
-	return &agent{link: newLink(line), children: newChildren(), tasks: map[uint32]*task{}}
+func newAgent() *agent {
+	return &agent{children: newChildren(), tasks: map[uint32]*task{}}
 }
 
 // Serve says hello and does what the host asks for until the line ends.
-func (a *agent) Serve() error {
+func (a *agent) Serve(line io.ReadWriter) error {
+	a.link = newLink(line)
+	if err := a.sayHello(); err != nil {
+		return err
+	}
+	return a.link.Serve(a.handle)
+}
+
+func (a *agent) sayHello() error {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now)
 	h := hello{Release: release(), Uptime: float64(now.Nano()) / 1e9}
 	if err := a.link.SendJSON(kindHello, 0, h); err != nil {
 		return fmt.Errorf("say hello to the host: %w", err)
 	}
-	return a.link.Serve(a.handle)
+	return nil
 }
 
 // handle takes one frame; it must not wait.
@@ -41,6 +50,10 @@ func (a *agent) handle(f frame) {
 	switch f.Kind {
 	case kindPing:
 		_ = a.link.Send(frame{Kind: kindPong})
+	case kindWake:
+		if err := a.wakeUp(f.Payload); err != nil {
+			fmt.Fprintln(os.Stderr, "cutaway init: wake up:", err) // the console tells why no hello comes
+		}
 	case kindOpen:
 		var r request
 		s, err := a.link.Open(f.Stream)
@@ -75,6 +88,8 @@ func (a *agent) perform(s *stream, r request) {
 	switch r.Do {
 	case "run":
 		o.Exit, err = a.run(s, r)
+	case "settle":
+		err = a.settle()
 	case "put":
 		err = putFile(r.Path, os.FileMode(r.Mode), s.in[stdin])
 	case "get":

@@ -76,11 +76,13 @@ func (c *consoleLog) PanicReport() string {
 }
 
 // stampedLine is how the kernel prints: "[    1.234567] text".
-var stampedLine = regexp.MustCompile(`^(?:<\d>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? (.*)$`)
+var stampedLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:<\d>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? (.*)$`)
+})
 
 // isPanic recognizes the kernel's last words (kernel/panic.c), and only when the
 // kernel says them: a program may print the same.
 func isPanic(line string) bool {
-	m := stampedLine.FindStringSubmatch(strings.TrimRight(line, "\r"))
+	m := stampedLine().FindStringSubmatch(strings.TrimRight(line, "\r"))
 	return m != nil && strings.HasPrefix(m[1], "Kernel panic - not syncing")
 }

@@ -22,8 +22,9 @@
 //   - a userland:  lists.go, programs.go, initramfs.go, identity.go, rootfs.go, cpio.go, pack.go,
 //     disk.go, package erofs
 //   - a machine:   qemu.go, accel.go, process.go, console.go, machine.go, explain.go
+//   - its memory:  keep.go, monitor.go
 //   - the wire:    frame.go, window.go, link.go, message.go, run.go
-//   - the guest:   guest.go, setup.go, modprobe.go, reap.go, agent.go, task.go
+//   - the guest:   guest.go, setup.go, modprobe.go, reap.go, agent.go, task.go, spare.go, wake.go
 //
 // Words used here:
 //
@@ -37,6 +38,9 @@
 //   - PVH: a way to enter an uncompressed kernel directly in 32-bit mode
 //     (include/xen/interface/elfnote.h, XEN_ELFNOTE_PHYS32_ENTRY). It spares the
 //     guest the decompression of its own kernel, which TCG makes slow.
+//   - migration: QEMU writes a stopped machine to a file, and another QEMU goes on from
+//     there (docs/devel/migration.rst of QEMU). With TCG only the first start of a
+//     machine is one from power-on; the others resume its memory, in a third of a second.
 //   - virtio-serial: a byte pipe between host and guest without a network
 //     (drivers/char/virtio_console.c).
 //

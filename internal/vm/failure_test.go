@@ -172,7 +172,7 @@ func TestLiveDeadlineAndCancel(t *testing.T) {
 	if _, err := Boot(ctx, smallGuest(t)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Boot = %v; want context.DeadlineExceeded", err)
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("Boot took %v to notice its context", took)
 	}
 }

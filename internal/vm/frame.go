@@ -20,6 +20,7 @@ const (
 	kindExit                        // guest: the task ended (JSON outcome); last of its stream
 	kindPing                        // host: are you there
 	kindPong                        // guest: yes
+	kindWake                        // host: a kept guest runs again (JSON wake); it says hello once more
 	kindLast                        // not a kind: the end of the list
 )
 

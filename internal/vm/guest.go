@@ -36,9 +36,14 @@ func inGuest() bool {
 
 // runInit makes a system out of a kernel and serves the agent until the host hangs
 // up. The order matters: the line to the host and the disk with /usr need modules,
-// these need /proc for the release's folder, and the rest needs /usr.
+// these need /proc for the release's folder, and the rest needs /usr. The spare starts
+// beside all this, and may look around when it is done.
 func runInit() error {
 	if err := mountBasics(); err != nil {
+		return err
+	}
+	a := newAgent()
+	if err := a.startSpare(os.Getenv(spareMark)); err != nil {
 		return err
 	}
 	if err := loadAtBoot(os.Getenv("cutaway_modules")); err != nil {
@@ -49,16 +54,15 @@ func runInit() error {
 			return err
 		}
 	}
-	if err := setUpRest(); err != nil {
+	if err := errors.Join(setUpRest(), a.spare.wake()); err != nil {
 		return err
 	}
 	port, err := openPort("/sys/class/virtio-ports", "/dev", 5*time.Second)
 	if err != nil {
 		return err
 	}
-	a := newAgent(port)
 	go a.children.Reap()
-	if err := a.Serve(); !errors.Is(err, io.EOF) {
+	if err := a.Serve(port); !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil // the host closed the line: nobody needs this guest any more

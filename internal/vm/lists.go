@@ -1,5 +1,7 @@
 package vm
 
+import "sync"
+
 // The three lists that decide what a guest can do. They are data, so that a lab that
 // needs more only adds a name.
 
@@ -44,6 +46,8 @@ var diskModules = []string{"virtio_pci", "virtio_blk", "erofs"}
 
 // plugins are files that a program opens by name at run time, so that they are in no
 // DT_NEEDED: iptables finds its matches and targets this way.
-var plugins = map[string][]string{
-	"iptables": {"/usr/lib/x86_64-linux-gnu/xtables/*.so", "/usr/lib64/xtables/*.so", "/usr/lib/xtables/*.so"},
-}
+var plugins = sync.OnceValue(func() map[string][]string {
+	return map[string][]string{
+		"iptables": {"/usr/lib/x86_64-linux-gnu/xtables/*.so", "/usr/lib64/xtables/*.so", "/usr/lib/xtables/*.so"},
+	}
+})

@@ -15,8 +15,8 @@ import (
 type Machine struct {
 	// Release is the guest's uname -r, Accel what it runs on ("kvm" or "tcg").
 	Release, Accel string
-	// BootTime is from power-on to the agent's first answer; KernelTime is the part
-	// that the guest's own clock saw.
+	// BootTime is from power-on to the agent's first answer; KernelTime is what the
+	// guest's own clock saw until then, in a kept one before it was kept.
 	BootTime, KernelTime time.Duration
 
 	qemu    *process
@@ -48,8 +48,11 @@ func Boot(ctx context.Context, cfg Config) (*Machine, error) {
 			return nil, err
 		}
 	}
-	if cfg.Accel != "auto" {
-		return bootWith(ctx, qemu, cfg, cfg.Accel, cfg.Deadline)
+	switch cfg.Accel {
+	case "kvm":
+		return bootWith(ctx, qemu, cfg, "kvm", cfg.Deadline)
+	case "tcg":
+		return bootKept(ctx, qemu, cfg)
 	}
 	return bootAuto(ctx, qemu, cfg)
 }
@@ -59,12 +62,12 @@ func Boot(ctx context.Context, cfg Config) (*Machine, error) {
 func bootAuto(ctx context.Context, qemu string, cfg Config) (*Machine, error) {
 	broken := newKVMBroken(cfg.CacheDir, qemu)
 	if !mayUseKVM() || broken.Known() {
-		return bootWith(ctx, qemu, cfg, "tcg", cfg.Deadline)
+		return bootKept(ctx, qemu, cfg)
 	}
 	if m, err := bootWith(ctx, qemu, cfg, "kvm", kvmPatience); err == nil || ctx.Err() != nil {
 		return m, err
 	}
-	m, err := bootWith(ctx, qemu, cfg, "tcg", cfg.Deadline)
+	m, err := bootKept(ctx, qemu, cfg)
 	if err == nil {
 		broken.Remember()
 	}
@@ -83,6 +86,13 @@ func bootWith(ctx context.Context, qemu string, cfg Config, accel string, deadli
 	m.heard.Store(start.UnixNano())
 	go m.serve()
 	go m.watch()
+	if cfg.state != "" {
+		go func() {
+			if err := m.resume(ctx); err != nil {
+				m.fail(err)
+			}
+		}()
+	}
 	select {
 	case h := <-m.hello:
 		m.Release, m.BootTime = h.Release, time.Since(start)

@@ -15,6 +15,9 @@ import (
 // that some tests start as another user or in another mount namespace.
 func TestMain(m *testing.M) {
 	Main()
+	if len(os.Args) == 2 && os.Args[1] == spareCommand {
+		os.Exit(waitInGuest())
+	}
 	if name := os.Getenv("CUTAWAY_VM_HELPER"); name != "" {
 		os.Exit(helpers[name]())
 	}

@@ -6,9 +6,15 @@ type hello struct {
 	Uptime  float64 // seconds since the kernel began, when the agent was ready
 }
 
-// request opens a stream: run a program, or move one file.
+// wake tells a guest that was kept what has changed since.
+type wake struct {
+	Now  int64  // the time, Unix nanoseconds
+	Seed []byte // randomness of its own: all guests of one file know the same
+}
+
+// request opens a stream: run a program, move one file, or wait until all is quiet.
 type request struct {
-	Do         string // "run", "put" or "get"
+	Do         string // "run", "put", "get" or "settle"
 	Args       []string
 	Env        []string
 	Dir        string

@@ -17,6 +17,7 @@ import (
 type process struct {
 	pid     int
 	line    *os.File // our end of the virtio-serial port
+	monitor *os.File // our end of QEMU's own line: see monitor.go
 	console *consoleLog
 	stderr  *bytes.Buffer // read it after ended
 	ended   chan struct{}
@@ -25,35 +26,65 @@ type process struct {
 
 // startQEMU starts QEMU in a process group of its own, so that Ctrl-C reaches us and
 // not it, and so that it dies when we do.
-func startQEMU(qemu string, cfg Config, accel string) (*process, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("socketpair(AF_UNIX, SOCK_STREAM): %w", err)
-	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "agent line"), os.NewFile(uintptr(pair[1]), "QEMU's agent line")
-	defer theirs.Close()
-	files := []*os.File{theirs}
-	if cfg.ScratchMB > 0 {
-		disk, err := scratchDisk(os.TempDir(), cfg.ScratchMB)
+func startQEMU(qemu string, cfg Config, accel string) (_ *process, err error) {
+	p := &process{console: newConsoleLog(), stderr: &bytes.Buffer{}, ended: make(chan struct{})}
+	theirs, err := p.connect(cfg)
+	defer closeAll(theirs)
+	defer func() {
 		if err != nil {
-			return nil, errors.Join(err, ours.Close())
+			p.hangUp()
 		}
-		defer disk.Close()
-		files = append(files, disk)
+	}()
+	if err != nil {
+		return nil, err
 	}
-	p := &process{line: ours, console: newConsoleLog(), stderr: &bytes.Buffer{}, ended: make(chan struct{})}
 	cmd := exec.Command(qemu, cfg.arguments(accel)...)
-	cmd.ExtraFiles = files
+	cmd.ExtraFiles = theirs
 	cmd.Stderr = p.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, errors.Join(err, ours.Close())
+		return nil, err
 	}
-	if err := p.launch(cmd, out); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", qemu, err), ours.Close())
+	if err = p.launch(cmd, out); err != nil {
+		return nil, fmt.Errorf("start %s: %w", qemu, err)
 	}
 	return p, nil
+}
+
+// connect makes the files that QEMU inherits, from agentFD on. One that it does not
+// get is nil, and its number is closed there.
+func (p *process) connect(cfg Config) (theirs []*os.File, err error) {
+	theirs = make([]*os.File, stateFD+1-agentFD)
+	if p.line, theirs[0], err = socketpair("agent"); err != nil {
+		return theirs, err
+	}
+	if p.monitor, theirs[monitorFD-agentFD], err = socketpair("monitor"); err != nil {
+		return theirs, err
+	}
+	if cfg.ScratchMB > 0 {
+		if theirs[scratchFD-agentFD], err = scratchDisk(os.TempDir(), cfg.ScratchMB); err != nil {
+			return theirs, err
+		}
+	}
+	if cfg.state != "" {
+		theirs[stateFD-agentFD], err = os.Open(cfg.state)
+	}
+	return theirs, err
+}
+
+func socketpair(name string) (ours, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair(AF_UNIX, SOCK_STREAM): %w", err)
+	}
+	return os.NewFile(uintptr(pair[0]), name), os.NewFile(uintptr(pair[1]), "QEMU's "+name), nil
+}
+
+// hangUp closes our ends. Closing a nil file is an error that nobody needs to know.
+func (p *process) hangUp() {
+	p.line.Close()
+	p.monitor.Close()
 }
 
 // launch starts the command and waits for it in one locked thread: Pdeathsig fires
@@ -88,7 +119,7 @@ func (p *process) Kill() {
 		_ = unix.Kill(-p.pid, unix.SIGKILL)
 		<-p.ended
 	}
-	p.line.Close()
+	p.hangUp()
 }
 
 // scratchDisk makes an empty sparse file without a name: O_TMPFILE never had one, so

@@ -25,6 +25,13 @@ type Config struct {
 	Silence time.Duration
 	// Extra is appended to the kernel command line.
 	Extra string
+	// Spare names a command of this program that is to wait in the guest, started,
+	// until it is run without further arguments: see spare.go.
+	Spare string
+	// Keep resumes the memory of an earlier start with TCG: see keep.go.
+	Keep bool
+
+	state string // the file to resume; "" is a start from power-on
 }
 
 func (c Config) withDefaults() Config {
@@ -104,6 +111,9 @@ func (c Config) commandLine() string {
 	if c.Initramfs.Disk != "" {
 		words = append(words, usrMark+"="+diskSerial)
 	}
+	if c.Spare != "" {
+		words = append(words, spareMark+"="+c.Spare)
+	}
 	if c.Extra != "" {
 		words = append(words, c.Extra)
 	}
@@ -113,8 +123,10 @@ func (c Config) commandLine() string {
 // File descriptors that QEMU inherits. None of its files has a name, so none can be
 // left behind.
 const (
-	agentFD   = 3 // our end of the virtio-serial port, a socketpair(2)
-	scratchFD = 4 // the scratch disk, a file that was born unnamed (O_TMPFILE)
+	agentFD   = 3 // its end of the virtio-serial port, a socketpair(2)
+	monitorFD = 4 // its end of the monitor, another
+	scratchFD = 5 // the scratch disk, a file that was born unnamed (O_TMPFILE)
+	stateFD   = 6 // the memory of an earlier guest
 )
 
 // arguments is QEMU's command line: a bare PC without disk, network, screen or USB.
@@ -126,6 +138,7 @@ func (c Config) arguments(accel string) []string {
 		"-kernel", c.Kernel.boot, "-initrd", c.Initramfs.Path, "-append", c.commandLine(),
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", agentFD),
+		"-chardev", fmt.Sprintf("socket,id=monitor,fd=%d", monitorFD), "-mon", "chardev=monitor,mode=control",
 		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=" + portName,
 	}
 	if c.ScratchMB > 0 {
@@ -139,6 +152,9 @@ func (c Config) arguments(accel string) []string {
 		args = append(args,
 			"-drive", fmt.Sprintf("file=%s,if=none,id=usr,format=raw,readonly=on", strings.ReplaceAll(disk, ",", ",,")),
 			"-device", "virtio-blk-pci,drive=usr,serial="+diskSerial)
+	}
+	if c.state != "" {
+		args = append(args, "-incoming", fmt.Sprintf("fd:%d", stateFD))
 	}
 	return args
 }

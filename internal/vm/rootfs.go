@@ -75,7 +75,7 @@ func (p *initramfsPlan) addProgram(name, file string, from userland) error {
 	if guest := guestPath(file); guest != guestPath(real) {
 		p.links[guest] = "/" + guestPath(real)
 	}
-	for _, pattern := range plugins[name] {
+	for _, pattern := range plugins()[name] {
 		files, _ := filepath.Glob(pattern)
 		p.addFiles(files)
 	}

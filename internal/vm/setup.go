@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,7 +45,9 @@ var restMounts = []guestMount{
 }
 
 // optional file systems are left out when the kernel was built without them.
-var optional = map[string]bool{"mqueue": true, "securityfs": true, "debugfs": true, "tracefs": true, "bpf": true}
+var optional = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{"mqueue": true, "securityfs": true, "debugfs": true, "tracefs": true, "bpf": true}
+})
 
 // mountBasics first gives PID 1 a root that it can leave: the kernel's first file
 // system, rootfs, has no parent mount, so pivot_root(2) from it fails with EINVAL in
@@ -75,7 +78,7 @@ func mountAll(list []guestMount) error {
 		if err == nil {
 			err = unix.Mount(m.fstype, m.target, m.fstype, m.flags, m.options)
 		}
-		if err != nil && !optional[m.fstype] {
+		if err != nil && !optional()[m.fstype] {
 			return fmt.Errorf("mount(%s, %s, %q): %w", m.fstype, m.target, m.options, err)
 		}
 	}

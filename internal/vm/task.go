@@ -17,6 +17,7 @@ import (
 // task is a program that the agent runs for the host.
 type task struct {
 	pid     int
+	status  <-chan unix.WaitStatus
 	tty     *os.File // the terminal's master side, or nil
 	outputs []output
 	input   *os.File // where its stdin is written
@@ -33,31 +34,21 @@ type output struct {
 // that it wrote is in the pipe by then, but a child may hold the other end open.
 const leftoverPatience = 100 * time.Millisecond
 
-// run starts a program, copies its pipes and returns its exit code.
+// run starts a program, unless it is there already, copies its pipes and returns its
+// exit code.
 func (a *agent) run(s *stream, r request) (int, error) {
-	env := r.Env
-	if env == nil {
-		env = GuestEnv("linux")
-	}
-	file, err := lookPath(r.Args[0], env)
-	if err != nil {
-		return 0, err
-	}
-	t, err := newTask(r)
-	if err != nil {
-		return 0, err
+	t := a.takeSpare(r)
+	if t == nil {
+		var err error
+		if t, err = a.start(r); err != nil {
+			return 0, err
+		}
 	}
 	defer t.close()
-	var status <-chan unix.WaitStatus
-	t.pid, status, err = a.children.Start(file, r.Args, t.attributes(r, env))
-	closeAll(t.theirs)
-	if err != nil {
-		return 0, fmt.Errorf("execve(%s): %w", file, err)
-	}
 	a.remember(s.id, t)
 	defer a.forget(s.id)
 	copied := t.pump(s)
-	ended := <-status
+	ended := <-t.status
 	for _, o := range t.outputs {
 		_ = o.from.SetReadDeadline(time.Now().Add(leftoverPatience))
 	}
@@ -65,6 +56,29 @@ func (a *agent) run(s *stream, r request) (int, error) {
 		<-copied
 	}
 	return exitCode(ended), nil
+}
+
+// start starts a program with pipes of its own.
+func (a *agent) start(r request) (*task, error) {
+	env := r.Env
+	if env == nil {
+		env = GuestEnv("linux")
+	}
+	file, err := lookPath(r.Args[0], env)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTask(r)
+	if err != nil {
+		return nil, err
+	}
+	t.pid, t.status, err = a.children.Start(file, r.Args, t.attributes(r, env))
+	closeAll(t.theirs)
+	if err != nil {
+		t.close()
+		return nil, fmt.Errorf("execve(%s): %w", file, err)
+	}
+	return t, nil
 }
 
 func (a *agent) remember(id uint32, t *task) {

@@ -32,10 +32,12 @@ type Answer struct {
 
 // heads are the headings of a section's parts in each language, in the order
 // of parts.
-var heads = map[string][5]string{
-	"en": {"Why", "Predict", "What happened", "Where it matters", "Further reading"},
-	"zh": {"为什么", "先猜一猜", "发生了什么", "在哪里用到", "延伸阅读"},
-}
+var heads = sync.OnceValue(func() map[string][5]string {
+	return map[string][5]string{
+		"en": {"Why", "Predict", "What happened", "Where it matters", "Further reading"},
+		"zh": {"为什么", "先猜一猜", "发生了什么", "在哪里用到", "延伸阅读"},
+	}
+})
 
 // Languages are the codes of the languages that there are, the first one being
 // the key of the others.
@@ -94,13 +96,13 @@ func parseSection(body, lang string) (Section, error) {
 	for _, chunk := range strings.Split("\n"+body, "\n### ")[1:] {
 		head, text, _ := strings.Cut(chunk, "\n")
 		known := false
-		for i, h := range heads[lang] {
+		for i, h := range heads()[lang] {
 			if strings.TrimSpace(head) == h {
 				*parts[i], known = strings.TrimSpace(text), true
 			}
 		}
 		if !known {
-			return s, fmt.Errorf("unknown heading %q, want one of %q", head, heads[lang])
+			return s, fmt.Errorf("unknown heading %q, want one of %q", head, heads()[lang])
 		}
 	}
 	s.Predict, s.Answers = splitAnswers(s.Predict)
@@ -135,6 +137,6 @@ func addTerms(terms map[string]string, body string) error {
 
 // Parts are the five parts of a section with their headings, in reading order.
 func (s Section) Parts(lang string) [5][2]string {
-	h := heads[lang]
+	h := heads()[lang]
 	return [5][2]string{{h[0], s.Why}, {h[1], s.Predict}, {h[2], s.Happened}, {h[3], s.Where}, {h[4], s.Further}}
 }

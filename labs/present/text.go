@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"cutaway/internal/evidence"
 	"cutaway/labs/lesson"
@@ -56,7 +57,7 @@ func (t *Text) lab(e walk.LabEvent) {
 	if e.State == walk.Start {
 		l := t.lesson(e.Lab)
 		t.line("\n%s", t.Style.paint(bold, t.say("Lab {}: {}", e.Lab, l.Title)))
-		t.line("%s", t.Style.paint(dim, t.say("performed on: {}, kernel {}", t.Words.Say(placeWords[e.Where]), e.Kernel)))
+		t.line("%s", t.Style.paint(dim, t.say("performed on: {}, kernel {}", t.Words.Say(placeWords()[e.Where]), e.Kernel)))
 		if t.Prose && l.Intro != "" {
 			t.line("")
 			t.paragraph("", prose(l.Intro))
@@ -93,17 +94,23 @@ func (t *Text) residue(residue []string) {
 	}
 }
 
-var placeWords = map[string]string{
-	"host":   "this machine",
-	"userns": "this machine, in a user namespace",
-	"vm":     "a virtual machine",
-}
+var placeWords = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"host":   "this machine",
+		"userns": "this machine, in a user namespace",
+		"vm":     "a virtual machine",
+	}
+})
 
-var stateWords = map[walk.State]string{walk.Pass: "PASS", walk.Fail: "FAIL", walk.Untested: "UNTESTED"}
-var stateColors = map[walk.State]string{walk.Pass: green, walk.Fail: red, walk.Untested: yellow}
+var stateWords = sync.OnceValue(func() map[walk.State]string {
+	return map[walk.State]string{walk.Pass: "PASS", walk.Fail: "FAIL", walk.Untested: "UNTESTED"}
+})
+var stateColors = sync.OnceValue(func() map[walk.State]string {
+	return map[walk.State]string{walk.Pass: green, walk.Fail: red, walk.Untested: yellow}
+})
 
 func (t *Text) verdict(s walk.State) string {
-	return t.Style.paint(stateColors[s], t.say(stateWords[s]))
+	return t.Style.paint(stateColors()[s], t.say(stateWords()[s]))
 }
 
 func (t *Text) step(e walk.StepEvent) {
@@ -222,11 +229,13 @@ func (t *Text) drawing(e walk.DrawingEvent) {
 	t.line("    %s", t.Style.paint(dim, t.say("drawn from: {}", d.From)))
 }
 
-var outcomeColors = map[evidence.Outcome]string{evidence.Holds: green, evidence.Fails: red, evidence.Untested: yellow}
+var outcomeColors = sync.OnceValue(func() map[evidence.Outcome]string {
+	return map[evidence.Outcome]string{evidence.Holds: green, evidence.Fails: red, evidence.Untested: yellow}
+})
 
 func (t *Text) expect(e walk.ExpectEvent) {
 	word := t.say(string(e.Outcome))
-	t.line("  %s", indentAfter(t.Style.paint(outcomeColors[e.Outcome], pad(word, 8))+" ",
+	t.line("  %s", indentAfter(t.Style.paint(outcomeColors()[e.Outcome], pad(word, 8))+" ",
 		wrap(t.Words.Term(t.key(e.Lab), e.Claim), t.Style.width()-12), "           "))
 	if e.Outcome == evidence.Holds {
 		return

@@ -31,7 +31,9 @@ type Front struct {
 	Step, ByHand bool
 	Omit         string
 	Params       map[string]string
-	Probes       map[probe.ID]probe.Result
+	// Probes say what this machine's kernel has. It is asked when the lab's worker
+	// has been started, which takes as long; nil says nothing.
+	Probes func() map[probe.ID]probe.Result
 	// Strict counts every change of the machine as residue, whoever made it.
 	Strict bool
 
@@ -145,7 +147,7 @@ func (f *Front) weigh(done *LabEvent, id string, before, after residue.Snapshot)
 // follow starts a worker for the lab and passes its events on until it is done.
 func (f *Front) follow(ctx context.Context, place Place, lab bench.Lab, run *journal.Run, sum *summary) LabEvent {
 	died := LabEvent{Lab: lab.ID, Name: lab.Name, State: Fail}
-	w, err := startWorker(ctx, place, f.request(place, lab, run))
+	w, err := startWorker(ctx, place, run.ID, func() Request { return f.request(place, lab, run) })
 	if err != nil {
 		died.Reason = err.Error()
 		return died
@@ -162,10 +164,14 @@ func (f *Front) follow(ctx context.Context, place Place, lab bench.Lab, run *jou
 }
 
 func (f *Front) request(place Place, lab bench.Lab, run *journal.Run) Request {
-	return Request{
+	req := Request{
 		Lab: lab.ID, Where: place.Name(), RunDir: f.RunDir, Run: run.ID,
-		Step: f.Step, ByHand: f.ByHand, Omit: f.Omit, Params: f.Params, Probes: f.Probes,
+		Step: f.Step, ByHand: f.ByHand, Omit: f.Omit, Params: f.Params,
 	}
+	if f.Probes != nil {
+		req.Probes = f.Probes()
+	}
+	return req
 }
 
 func (f *Front) listen(w *Worker, sum *summary) (done LabEvent, ended bool) {

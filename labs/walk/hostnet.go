@@ -7,13 +7,20 @@ import (
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/netdump"
 )
 
 // emptyHostNet takes away what the steps made in the lab host's network: links,
-// packet filter rules, and the connections that conntrack remembers. The net namespace lives as long as the worker does,
-// so a lab that is begun again, after going back, would find them in its way.
+// packet filter rules, and the connections that conntrack remembers. The net
+// namespace lives as long as the worker does, so a lab that is begun again,
+// after going back, would find them in its way.
+//
+// The namespaces of containers that ended a moment ago are being cleared away by
+// the kernel meanwhile, and take their veths out of this one: a dump may be
+// interrupted, and a link gone before we come to it.
 func emptyHostNet() error {
-	links, err := netlink.LinkList()
+	links, err := netdump.Whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the links of the lab host: %w", err)
 	}

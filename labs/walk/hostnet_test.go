@@ -8,6 +8,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/netdump"
 )
 
 // Links and rules go, lo stays. The goroutine's thread is never unlocked, so it ends with the
@@ -20,7 +22,7 @@ func TestEmptyHostNet(t *testing.T) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	before, err := netlink.LinkList()
+	before, err := netdump.Whole(netlink.LinkList)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +39,7 @@ func TestEmptyHostNet(t *testing.T) {
 	if err := emptyHostNet(); err != nil {
 		t.Fatal(err)
 	}
-	after, err := netlink.LinkList()
+	after, err := netdump.Whole(netlink.LinkList)
 	if err != nil || len(after) != len(before) {
 		t.Errorf("%d links, %v; want the %d from before", len(after), err, len(before))
 	}

@@ -109,7 +109,8 @@ type Worker struct {
 // to stop; after that it is killed, and the journal does it.
 const graceful = 15 * time.Second
 
-func startWorker(ctx context.Context, place Place, req Request) (*Worker, error) {
+// startWorker starts the process first, and then finds out what to ask of it.
+func startWorker(ctx context.Context, place Place, token string, request func() Request) (*Worker, error) {
 	inRead, inWrite, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -118,14 +119,15 @@ func startWorker(ctx context.Context, place Place, req Request) (*Worker, error)
 	if err != nil {
 		return nil, errors.Join(err, inRead.Close(), inWrite.Close())
 	}
-	process, err := place.Start(ctx, req.Run, inRead, outWrite)
+	process, err := place.Start(ctx, token, inRead, outWrite)
 	if err != nil {
 		return nil, errors.Join(err, inWrite.Close(), outRead.Close())
 	}
 	w := &Worker{events: make(chan Event), stdin: inWrite, process: process}
 	w.stop = context.AfterFunc(ctx, w.breakOff)
 	go w.read(outRead)
-	return w, w.send(req)
+	_ = w.send(request()) // one that is gone by now says no last word, which tells
+	return w, nil
 }
 
 // breakOff tells the worker to stop, by the end of its input, and makes it

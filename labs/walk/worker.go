@@ -14,14 +14,17 @@ import (
 	"cutaway/labs/bench"
 )
 
+// Finder makes the lab of a number, if there is one: labs.Find.
+type Finder func(id string) (bench.Lab, bool)
+
 // Work is the whole life of a worker: it reads a Request, performs that lab in
 // the namespaces that it was started in, and puts back what it made. Events go
 // to out; the end of in means that the front is gone, and the lab is broken off.
-func Work(ctx context.Context, labs []bench.Lab, in io.Reader, out io.Writer) error {
+func Work(ctx context.Context, find Finder, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	input := json.NewDecoder(bufio.NewReader(in))
-	req, lab, err := readRequest(input, labs)
+	req, lab, err := readRequest(input, find)
 	if err != nil {
 		return err
 	}
@@ -31,17 +34,16 @@ func Work(ctx context.Context, labs []bench.Lab, in io.Reader, out io.Writer) er
 }
 
 // readRequest reads the first line and finds the lab that it asks for.
-func readRequest(input *json.Decoder, labs []bench.Lab) (Request, bench.Lab, error) {
+func readRequest(input *json.Decoder, find Finder) (Request, bench.Lab, error) {
 	var req Request
 	if err := input.Decode(&req); err != nil {
 		return req, bench.Lab{}, fmt.Errorf("read the request: %w", err)
 	}
-	for _, l := range labs {
-		if l.ID == req.Lab {
-			return req, l, nil
-		}
+	lab, ok := find(req.Lab)
+	if !ok {
+		return req, bench.Lab{}, fmt.Errorf("unknown lab %q", req.Lab)
 	}
-	return req, bench.Lab{}, fmt.Errorf("unknown lab %q", req.Lab)
+	return req, lab, nil
 }
 
 type worker struct {

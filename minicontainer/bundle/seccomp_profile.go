@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -57,11 +58,13 @@ func ParseProfile(text []byte) (*Profile, error) {
 	return p, nil
 }
 
-var archNames = map[string][]specs.Arch{
-	"amd64": {specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
-	"arm64": {specs.ArchAARCH64, specs.ArchARM},
-	"386":   {specs.ArchX86},
-}
+var archNames = sync.OnceValue(func() map[string][]specs.Arch {
+	return map[string][]specs.Arch{
+		"amd64": {specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
+		"arm64": {specs.ArchAARCH64, specs.ArchARM},
+		"386":   {specs.ArchX86},
+	}
+})
 
 // filter is the profile for a container with these capabilities, nil without one.
 func (s *security) filter(caps []string) (*specs.LinuxSeccomp, error) {
@@ -87,7 +90,7 @@ func (p *Profile) architectures() []specs.Arch {
 	if len(p.Architectures) > 0 {
 		return p.Architectures
 	}
-	ours := archNames[runtime.GOARCH]
+	ours := archNames()[runtime.GOARCH]
 	for _, m := range p.ArchMap {
 		if len(ours) > 0 && m.Architecture == ours[0] {
 			return append([]specs.Arch{m.Architecture}, m.SubArchitectures...)

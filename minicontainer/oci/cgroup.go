@@ -38,11 +38,12 @@ func cgroupPath(path, id string) string {
 }
 
 // makeGroup makes the container's group, or takes one that is there already:
-// engines prepare groups, and containers of one pod may share one.
+// engines prepare groups, in one hierarchy or in all, and containers of one pod
+// may share one.
 func makeGroup(hs *cgroupdemo.Hierarchies, path string) (*cgroupdemo.Group, error) {
 	g, err := cgroupdemo.Create(hs, cgroupConfig(path))
 	if errors.Is(err, fs.ErrExist) {
-		return cgroupdemo.Open(hs, cgroupConfig(path))
+		return cgroupdemo.Adopt(hs, cgroupConfig(path))
 	}
 	return g, err
 }

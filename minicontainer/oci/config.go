@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cutaway/minicontainer/oci/seccomp"
 )
 
 // Bundle is a folder with a config.json, as the runtime specification has it.
@@ -15,6 +17,8 @@ type Bundle struct {
 	Dir  string // absolute
 	Spec *specs.Spec
 	Raw  []byte // config.json as it was read: what the container was made from
+
+	filter *seccomp.Filter
 }
 
 // LoadBundle reads and checks dir/config.json.
@@ -34,10 +38,11 @@ func LoadBundle(dir string) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := Validate(spec, dir); err != nil {
+	filter, err := check(spec, dir)
+	if err != nil {
 		return nil, err
 	}
-	return &Bundle{dir, spec, raw}, nil
+	return &Bundle{dir, spec, raw, filter}, nil
 }
 
 // RootPath is the root file system's folder: relative paths start at the bundle.

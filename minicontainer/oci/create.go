@@ -43,6 +43,7 @@ func (r *Runtime) Create(id string, o Options) (*Container, error) {
 		m.saveCreating, // from here on delete can find what a crash leaves
 		m.makeGroup,    // for the process and all that it will start
 		m.startInit,    // a process in all its new namespaces, waiting for orders
+		m.announce,     // the caller may have something to do in these namespaces
 		m.setOOMScore,  // /proc/PID/oom_score_adj
 		m.giveOrders,   // init builds the root now
 		m.answerInit,   // hooks and resource limits when it asks, then ready or an error
@@ -117,6 +118,13 @@ func (m *making) makeFifo() error {
 
 func (m *making) saveCreating() error {
 	return m.rt.store().save(&m.State)
+}
+
+func (m *making) announce() error {
+	if m.opts.Born != nil {
+		m.opts.Born(m.Pid)
+	}
+	return nil
 }
 
 func (m *making) saveCreated() error {

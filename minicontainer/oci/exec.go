@@ -103,7 +103,7 @@ func (j *joining) startInit() error {
 // that one is in already.
 func (c *Container) foreign() uintptr {
 	var flags uintptr
-	for _, k := range kinds {
+	for _, k := range kinds() {
 		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", c.Pid, k.file))
 		ours, _ := os.Readlink("/proc/self/ns/" + k.file)
 		if err == nil && theirs != ours {
@@ -124,9 +124,13 @@ func (j *joining) giveOrders() error {
 	if err != nil {
 		return err
 	}
+	filter, err := compileFilter(&spec)
+	if err != nil {
+		return err
+	}
 	o := order{State: j.State, Exec: true, Tree: -1, Fifo: -1, Console: number(j.console), Preserve: j.opts.Preserve,
 		Keyring: !j.opts.NoNewKeyring}
-	return errors.Join(j.near.sendJSON(o), j.near.send(raw))
+	return j.near.sendOrders(o, raw, filter)
 }
 
 func (j *joining) answerInit() error {

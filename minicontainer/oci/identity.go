@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -35,20 +36,22 @@ type limit struct {
 	value  unix.Rlimit
 }
 
-var limitNumbers = map[string]int{
-	"RLIMIT_CPU": unix.RLIMIT_CPU, "RLIMIT_FSIZE": unix.RLIMIT_FSIZE, "RLIMIT_DATA": unix.RLIMIT_DATA,
-	"RLIMIT_STACK": unix.RLIMIT_STACK, "RLIMIT_CORE": unix.RLIMIT_CORE, "RLIMIT_RSS": unix.RLIMIT_RSS,
-	"RLIMIT_NPROC": unix.RLIMIT_NPROC, "RLIMIT_NOFILE": unix.RLIMIT_NOFILE, "RLIMIT_MEMLOCK": unix.RLIMIT_MEMLOCK,
-	"RLIMIT_AS": unix.RLIMIT_AS, "RLIMIT_LOCKS": unix.RLIMIT_LOCKS, "RLIMIT_SIGPENDING": unix.RLIMIT_SIGPENDING,
-	"RLIMIT_MSGQUEUE": unix.RLIMIT_MSGQUEUE, "RLIMIT_NICE": unix.RLIMIT_NICE, "RLIMIT_RTPRIO": unix.RLIMIT_RTPRIO,
-	"RLIMIT_RTTIME": unix.RLIMIT_RTTIME,
-}
+var limitNumbers = sync.OnceValue(func() map[string]int {
+	return map[string]int{
+		"RLIMIT_CPU": unix.RLIMIT_CPU, "RLIMIT_FSIZE": unix.RLIMIT_FSIZE, "RLIMIT_DATA": unix.RLIMIT_DATA,
+		"RLIMIT_STACK": unix.RLIMIT_STACK, "RLIMIT_CORE": unix.RLIMIT_CORE, "RLIMIT_RSS": unix.RLIMIT_RSS,
+		"RLIMIT_NPROC": unix.RLIMIT_NPROC, "RLIMIT_NOFILE": unix.RLIMIT_NOFILE, "RLIMIT_MEMLOCK": unix.RLIMIT_MEMLOCK,
+		"RLIMIT_AS": unix.RLIMIT_AS, "RLIMIT_LOCKS": unix.RLIMIT_LOCKS, "RLIMIT_SIGPENDING": unix.RLIMIT_SIGPENDING,
+		"RLIMIT_MSGQUEUE": unix.RLIMIT_MSGQUEUE, "RLIMIT_NICE": unix.RLIMIT_NICE, "RLIMIT_RTPRIO": unix.RLIMIT_RTPRIO,
+		"RLIMIT_RTTIME": unix.RLIMIT_RTTIME,
+	}
+})
 
 func planLimits(list []specs.POSIXRlimit) ([]limit, error) {
 	var out []limit
 	seen := map[string]bool{}
 	for _, l := range list {
-		number, ok := limitNumbers[l.Type]
+		number, ok := limitNumbers()[l.Type]
 		if !ok {
 			return nil, fmt.Errorf("wrong rlimit value: %s", l.Type)
 		}
@@ -69,16 +72,18 @@ func (l limit) set(pid int) error {
 	return nil
 }
 
-var ioClasses = map[specs.IOPriorityClass]int{
-	specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3,
-}
+var ioClasses = sync.OnceValue(func() map[specs.IOPriorityClass]int {
+	return map[specs.IOPriorityClass]int{
+		specs.IOPRIO_CLASS_RT: 1, specs.IOPRIO_CLASS_BE: 2, specs.IOPRIO_CLASS_IDLE: 3,
+	}
+})
 
 // planIOPriority packs class and level as ioprio_set(2) takes them.
 func planIOPriority(p *specs.LinuxIOPriority) (int, error) {
 	if p == nil {
 		return -1, nil
 	}
-	class, ok := ioClasses[p.Class]
+	class, ok := ioClasses()[p.Class]
 	if !ok || p.Priority < 0 || p.Priority > 7 {
 		return -1, fmt.Errorf("ioPriority %s %d: want IOPRIO_CLASS_RT, _BE or _IDLE and 0 to 7", p.Class, p.Priority)
 	}

@@ -124,9 +124,11 @@ func takeOrders(w wire) (*box, error) {
 	if b.who, err = planIdentity(b.process); err != nil {
 		return nil, err
 	}
-	if b.spec.Linux.Seccomp != nil {
-		b.filter, err = seccomp.Compile(b.spec.Linux.Seccomp)
+	filter, err := w.receive()
+	if err != nil {
+		return nil, err
 	}
+	b.filter, err = seccomp.Decode(filter)
 	return b, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"sort"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -22,16 +23,18 @@ type kind struct {
 
 // The user namespace is joined first, as it gives the rights for the others;
 // the mount namespace last, as the files of the others are found in the old one.
-var kinds = map[specs.LinuxNamespaceType]kind{
-	specs.UserNamespace:    {unix.CLONE_NEWUSER, "user", 0},
-	specs.IPCNamespace:     {unix.CLONE_NEWIPC, "ipc", 1},
-	specs.UTSNamespace:     {unix.CLONE_NEWUTS, "uts", 2},
-	specs.NetworkNamespace: {unix.CLONE_NEWNET, "net", 3},
-	specs.PIDNamespace:     {unix.CLONE_NEWPID, "pid", 4},
-	specs.CgroupNamespace:  {unix.CLONE_NEWCGROUP, "cgroup", 5},
-	specs.TimeNamespace:    {unix.CLONE_NEWTIME, "time", 6},
-	specs.MountNamespace:   {unix.CLONE_NEWNS, "mnt", 7},
-}
+var kinds = sync.OnceValue(func() map[specs.LinuxNamespaceType]kind {
+	return map[specs.LinuxNamespaceType]kind{
+		specs.UserNamespace:    {unix.CLONE_NEWUSER, "user", 0},
+		specs.IPCNamespace:     {unix.CLONE_NEWIPC, "ipc", 1},
+		specs.UTSNamespace:     {unix.CLONE_NEWUTS, "uts", 2},
+		specs.NetworkNamespace: {unix.CLONE_NEWNET, "net", 3},
+		specs.PIDNamespace:     {unix.CLONE_NEWPID, "pid", 4},
+		specs.CgroupNamespace:  {unix.CLONE_NEWCGROUP, "cgroup", 5},
+		specs.TimeNamespace:    {unix.CLONE_NEWTIME, "time", 6},
+		specs.MountNamespace:   {unix.CLONE_NEWNS, "mnt", 7},
+	}
+})
 
 // hasNamespace says whether the container gets that kind, new or joined.
 func hasNamespace(spec *specs.Spec, t specs.LinuxNamespaceType) bool {
@@ -60,7 +63,7 @@ func cloneFlags(spec *specs.Spec) uintptr {
 	var flags uintptr
 	for _, ns := range spec.Linux.Namespaces {
 		if ns.Path == "" && ns.Type != specs.CgroupNamespace {
-			flags |= kinds[ns.Type].flag
+			flags |= kinds()[ns.Type].flag
 		}
 	}
 	return flags
@@ -74,7 +77,7 @@ func openJoins(spec *specs.Spec) ([]spawn.Namespace, error) {
 			joined = append(joined, ns)
 		}
 	}
-	sort.Slice(joined, func(i, j int) bool { return kinds[joined[i].Type].order < kinds[joined[j].Type].order })
+	sort.Slice(joined, func(i, j int) bool { return kinds()[joined[i].Type].order < kinds()[joined[j].Type].order })
 	var out []spawn.Namespace
 	for _, ns := range joined {
 		f, err := os.Open(ns.Path)
@@ -82,7 +85,7 @@ func openJoins(spec *specs.Spec) ([]spawn.Namespace, error) {
 			closeJoins(out)
 			return nil, fmt.Errorf("lstat %s namespace: %w", ns.Type, err)
 		}
-		out = append(out, spawn.Namespace{File: f, Kinds: kinds[ns.Type].flag})
+		out = append(out, spawn.Namespace{File: f, Kinds: kinds()[ns.Type].flag})
 	}
 	return out, nil
 }

@@ -51,8 +51,9 @@ func ParseSpec(raw []byte) (*specs.Spec, error) {
 	return parseSpec(raw, true)
 }
 
-// parseSpec leaves the resources out for the init stage, which limits nothing.
-func parseSpec(raw []byte, resources bool) (*specs.Spec, error) {
+// parseSpec leaves out what the init stage has no use for: it limits nothing, and
+// gets its filter compiled.
+func parseSpec(raw []byte, all bool) (*specs.Spec, error) {
 	var d document
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
@@ -63,8 +64,8 @@ func parseSpec(raw []byte, resources bool) (*specs.Spec, error) {
 	spec.Linux = &specs.Linux{UIDMappings: l.UIDMappings, GIDMappings: l.GIDMappings, Sysctl: l.Sysctl, CgroupsPath: l.CgroupsPath,
 		Namespaces: l.Namespaces, Devices: l.Devices, RootfsPropagation: l.RootfsPropagation, MaskedPaths: l.MaskedPaths,
 		ReadonlyPaths: l.ReadonlyPaths, MountLabel: l.MountLabel, TimeOffsets: l.TimeOffsets}
-	if !resources {
-		l.Resources = nil
+	if !all {
+		l.Resources, l.Seccomp = nil, nil
 	}
 	for i, m := range spec.Mounts {
 		// A relative destination is an old tolerance of runc that bundles rely on.

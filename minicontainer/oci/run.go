@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,11 +29,14 @@ func Collect() (wait func(pid int) (int, error)) {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, forwarded()...)
 	return func(pid int) (int, error) {
-		defer signal.Stop(signals)
+		// Afterwards they are still caught: nobody should interrupt the removal that
+		// follows, and giving back twenty signals takes as many switches of threads.
+		var ended atomic.Bool
+		defer ended.Store(true)
 		go func() {
 			for s := range signals {
-				if n, ok := s.(unix.Signal); ok {
-					unix.Kill(pid, n) // it may be gone already
+				if n, ok := s.(unix.Signal); ok && !ended.Load() {
+					unix.Kill(pid, n)
 				}
 			}
 		}()

@@ -23,6 +23,10 @@ type Options struct {
 	Preserve      int         // so many descriptors from 3 on go to the container
 	NoNewKeyring  bool        // keep the caller's session keyring
 	IgnorePaused  bool        // exec in a frozen container, where it waits to be thawed
+
+	// Born is told the pid as soon as the namespaces are there, before anything is
+	// built in them: what else has to be done to them can go on at the same time.
+	Born func(pid int)
 }
 
 // Container is one that exists on disk, with its process or without.

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,7 +100,7 @@ func (m *making) giveOrders() error {
 	if m.groups != nil {
 		o.Cgroups = m.groups.shelves()
 	}
-	return errors.Join(m.wire.sendJSON(o), m.wire.send(m.bundle.Raw))
+	return m.wire.sendOrders(o, m.bundle.Raw, m.bundle.filter)
 }
 
 // answerInit does what init cannot do from inside, until it is ready.

@@ -10,12 +10,21 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cutaway/minicontainer/oci/rootfs"
+	"cutaway/minicontainer/oci/seccomp"
 )
 
 // Validate tells all that is wrong with a spec before anything is made, with
 // the words of runc where programs look for them.
 func Validate(spec *specs.Spec, bundle string) error {
-	return errors.Join(
+	_, err := check(spec, bundle)
+	return err
+}
+
+// check is Validate. Whether a filter is right shows when it is compiled, and
+// that takes long enough to keep the result.
+func check(spec *specs.Spec, bundle string) (*seccomp.Filter, error) {
+	filter, err := compileFilter(spec)
+	return filter, errors.Join(
 		validateVersion(spec.Version),
 		ValidateProcess(spec.Process),
 		validateRoot(spec.Root, bundle),
@@ -25,6 +34,7 @@ func Validate(spec *specs.Spec, bundle string) error {
 		validateHostname(spec),
 		validateSysctl(spec),
 		validateRest(spec),
+		err,
 		validateHooks(spec.Hooks),
 	)
 }
@@ -106,7 +116,7 @@ func validateNamespaces(spec *specs.Spec) error {
 	seen := map[specs.LinuxNamespaceType]bool{}
 	var errs []error
 	for _, ns := range spec.Linux.Namespaces {
-		if _, ok := kinds[ns.Type]; !ok {
+		if _, ok := kinds()[ns.Type]; !ok {
 			errs = append(errs, fmt.Errorf("namespace %q does not exist", ns.Type))
 		}
 		if seen[ns.Type] {

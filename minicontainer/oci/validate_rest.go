@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -14,12 +15,14 @@ import (
 
 // namespacedSysctls belong to a namespace of the container. Any other one is
 // the host's, and no container may change it.
-var namespacedSysctls = map[string]specs.LinuxNamespaceType{
-	"kernel.msgmax": specs.IPCNamespace, "kernel.msgmnb": specs.IPCNamespace, "kernel.msgmni": specs.IPCNamespace,
-	"kernel.sem": specs.IPCNamespace, "kernel.shmall": specs.IPCNamespace, "kernel.shmmax": specs.IPCNamespace,
-	"kernel.shmmni": specs.IPCNamespace, "kernel.shm_rmid_forced": specs.IPCNamespace,
-	"kernel.domainname": specs.UTSNamespace,
-}
+var namespacedSysctls = sync.OnceValue(func() map[string]specs.LinuxNamespaceType {
+	return map[string]specs.LinuxNamespaceType{
+		"kernel.msgmax": specs.IPCNamespace, "kernel.msgmnb": specs.IPCNamespace, "kernel.msgmni": specs.IPCNamespace,
+		"kernel.sem": specs.IPCNamespace, "kernel.shmall": specs.IPCNamespace, "kernel.shmmax": specs.IPCNamespace,
+		"kernel.shmmni": specs.IPCNamespace, "kernel.shm_rmid_forced": specs.IPCNamespace,
+		"kernel.domainname": specs.UTSNamespace,
+	}
+})
 
 func validateSysctl(spec *specs.Spec) error {
 	var errs []error
@@ -30,7 +33,7 @@ func validateSysctl(spec *specs.Spec) error {
 }
 
 func validateSysctlKey(spec *specs.Spec, key string) error {
-	kind, ok := namespacedSysctls[key]
+	kind, ok := namespacedSysctls()[key]
 	switch {
 	case key == "kernel.hostname":
 		return fmt.Errorf("sysctl %q is not allowed as it conflicts with the OCI %q field", key, "hostname")
@@ -59,10 +62,6 @@ func validateRest(spec *specs.Spec) error {
 			errs = append(errs, fmt.Errorf("invalid device type %q for %s: c, u, b or p", d.Type, d.Path))
 		}
 	}
-	if l.Seccomp != nil {
-		_, err := seccomp.Compile(l.Seccomp)
-		errs = append(errs, err)
-	}
 	if l.IntelRdt != nil {
 		errs = append(errs, errors.New("intelRdt is specified in config, but Intel RDT is not supported by this runtime"))
 	}
@@ -77,6 +76,14 @@ func validateRest(spec *specs.Spec) error {
 	}
 	_, err := planPersonality(l.Personality)
 	return errors.Join(append(errs, err)...)
+}
+
+// compileFilter makes the program of linux.seccomp, where there is one.
+func compileFilter(spec *specs.Spec) (*seccomp.Filter, error) {
+	if spec.Linux.Seccomp == nil {
+		return nil, nil
+	}
+	return seccomp.Compile(spec.Linux.Seccomp)
 }
 
 func validateHooks(h *specs.Hooks) error {

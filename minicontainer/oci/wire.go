@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer/oci/rootfs"
+	"cutaway/minicontainer/oci/seccomp"
 )
 
 // wire is one end of the socket between the runtime and the init stage:
 //
 //	runtime                                   init
-//	  | -- order, config.json ----------------> |   once it is in its cgroups
+//	  | -- order, config.json, filter --------> |   once it is in its cgroups
 //	  |                                         |   mounts, devices
 //	  | <------------------------------ hooks --|   only where there are any
 //	  |    prestart, createRuntime              |
@@ -87,6 +88,11 @@ func (w wire) sendJSON(v any) error {
 		return err
 	}
 	return w.send(text)
+}
+
+// sendOrders sends all that init is told at the beginning.
+func (w wire) sendOrders(o order, spec []byte, filter *seccomp.Filter) error {
+	return errors.Join(w.sendJSON(o), w.send(spec), w.send(filter.Encode()))
 }
 
 // receive returns io.EOF when the other end was closed between two messages.

@@ -42,8 +42,8 @@ func (s *shim) start() error {
 			l.writeFiles,  // hostname, resolv.conf; hosts when the address is known
 			l.writeBundle, // config.json
 			l.openLog,     // where the output goes
-			l.create,      // namespaces, cgroup, limits; the program does not run yet
-			l.connect,     // addresses, published ports, names
+			l.create,      // namespaces, cgroup, limits, addresses; the program does not run yet
+			l.connect,     // its names on the networks
 			l.release,     // the program runs
 			l.record,      // the record says so
 		} {
@@ -111,7 +111,9 @@ func (l *life) writeBundle() error {
 	return os.WriteFile(filepath.Join(l.bundleDir(), "config.json"), text, 0o600)
 }
 
-// create has the runtime make the container, with our pipes as its standard files.
+// create has the runtime make the container, with our pipes as its standard
+// files. Meanwhile it is put on its networks: neither needs the other, and both
+// are mostly a matter of waiting for the kernel.
 func (l *life) create() error {
 	ends, err := l.streams.open(l.c.Config.Tty, l.c.Config.OpenStdin)
 	if err != nil {
@@ -120,9 +122,11 @@ func (l *life) create() error {
 	defer ends.close()
 	l.streams.once = l.c.Config.StdinOnce
 	return l.children.while(func() error {
-		l.runtime, err = l.engine.Runtime.Create(l.id, oci.Options{Bundle: l.bundleDir(), Stdio: ends.stdio, Front: l.c.Config.Tty})
-		if err != nil {
-			return fmt.Errorf("OCI runtime create failed: %w", err)
+		networks := joining{life: l}
+		l.runtime, err = l.engine.Runtime.Create(l.id, oci.Options{Bundle: l.bundleDir(), Stdio: ends.stdio,
+			Front: l.c.Config.Tty, Born: networks.begin})
+		if err = networks.end(err); err != nil {
+			return err
 		}
 		l.ended = l.children.watch(l.runtime.Pid)
 		return l.streams.terminal(l.runtime.Terminal, l.c.Config.OpenStdin)

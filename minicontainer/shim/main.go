@@ -3,6 +3,7 @@ package shim
 import (
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,42 +12,25 @@ import (
 	"cutaway/minicontainer/oci"
 )
 
-// lineFD is where the one who starts a shim leaves a line to it.
-const lineFD = 3
-
 // Main makes this process a shim, and does not return, if it was started as one.
 func Main() {
-	if len(os.Args) != 7 {
-		return
-	}
-	switch os.Args[0] {
-	case minicontainer.ShimStarterName:
-		leave()
-	case minicontainer.ShimName:
+	if len(os.Args) == 8 && os.Args[0] == minicontainer.ShimName {
 		stay()
 	}
 }
 
-// leave starts the shim and ends: what is left of an orphan's family is process 1,
-// or whoever else adopts (prctl(2), PR_SET_CHILD_SUBREAPER).
-func leave() {
-	null, line := os.NewFile(0, "null"), os.NewFile(lineFD, "line")
-	args := append([]string{minicontainer.ShimName}, os.Args[1:]...)
-	_, err := os.StartProcess("/proc/self/exe", args, &os.ProcAttr{Files: []*os.File{null, null, null, line}})
-	if err != nil {
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
 // stay is the shim.
 func stay() {
+	lineFD, err := strconv.Atoi(os.Args[7])
+	if err != nil || os.Chdir("/") != nil { // no folder of the caller's stays busy because of us
+		os.Exit(2)
+	}
 	unix.CloseOnExec(lineFD)
 	// What these signals want to end is the client. The container's end is ours. They
 	// are caught, not ignored: what is ignored stays so across an exec, and the
 	// container's programs could not be reached by them.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGPIPE)
-	line, err := minicontainer.LineFrom(os.NewFile(lineFD, "line"))
+	line, err := minicontainer.LineFrom(os.NewFile(uintptr(lineFD), "line"))
 	if err != nil {
 		os.Exit(2)
 	}
@@ -55,12 +39,7 @@ func stay() {
 	if err != nil {
 		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
-	lock, err := s.engine.ShimLock(id)
-	if err != nil {
-		refuse(line, minicontainer.RunsAlready())
-	}
 	s.run(line)
-	lock.Close()
 	os.Exit(0)
 }
 

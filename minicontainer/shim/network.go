@@ -10,8 +10,41 @@ import (
 	"cutaway/netdemo"
 )
 
-// connect puts the container, which exists and does not run, on its networks.
-// Its first instruction finds its address there.
+// joining puts the container on its networks while the runtime still makes it.
+// The program's first instruction finds its address there.
+type joining struct {
+	*life
+	pid  int
+	done chan error
+}
+
+// begin is called when the container's network namespace is there. A sysctl of
+// the container is for interfaces that come after it: those wait.
+func (j *joining) begin(pid int) {
+	j.pid, j.done = pid, make(chan error, 1)
+	if len(j.c.HostConfig.Sysctls) == 0 {
+		go func() { j.done <- j.engine.JoinNetworks(j.c, pid) }()
+	}
+}
+
+// end waits for it, or does it now if it had to wait. Of two errors the runtime's
+// counts: the network of a process that died cannot be joined.
+func (j *joining) end(made error) error {
+	early := j.done != nil && len(j.c.HostConfig.Sysctls) == 0
+	var err error
+	if early {
+		err = <-j.done
+	}
+	switch {
+	case made != nil:
+		return fmt.Errorf("OCI runtime create failed: %w", made)
+	case early:
+		return err
+	}
+	return j.engine.JoinNetworks(j.c, j.pid)
+}
+
+// connect makes names of the addresses that the container got.
 func (l *life) connect() error {
 	mode, err := l.c.Mode()
 	if err != nil {
@@ -22,9 +55,6 @@ func (l *life) connect() error {
 	}
 	if len(l.c.NetworkSettings.Networks) == 0 {
 		return nil
-	}
-	if err := l.children.while(func() error { return l.engine.JoinNetworks(l.c, l.runtime.Pid) }); err != nil {
-		return err
 	}
 	if err := l.writeHosts(); err != nil {
 		return err

@@ -24,16 +24,25 @@ type shim struct {
 // run lives all lives of the container.
 func (s *shim) run(line *minicontainer.Line) {
 	streams, err := newStreams()
-	s.streams = streams
-	if err == nil {
-		err = s.listen()
-	}
 	if err != nil {
 		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
+	s.streams = streams
 	// The starter's streams first: its container's first word must not be missed.
+	// Until the request comes there may be no container yet, so nothing is touched
+	// before; if it never comes, there is nothing to do.
 	request, err := s.admit(line)
 	if err != nil {
+		return
+	}
+	lock, err := s.engine.ShimLock(s.id)
+	if err != nil {
+		line.Send(minicontainer.RunsAlready())
+		return
+	}
+	defer lock.Close()
+	if err := s.listen(); err != nil {
+		line.Send(minicontainer.Reply{Error: err.Error(), Code: 125})
 		return
 	}
 	policy := restarts{}

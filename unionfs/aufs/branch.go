@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -25,12 +26,14 @@ type branch struct {
 }
 
 // refusedFS are file systems that cannot be a branch.
-var refusedFS = map[int64]string{
-	unix.PROC_SUPER_MAGIC:      "unsupported filesystem, %s (proc)",
-	unix.SYSFS_MAGIC:           "unsupported filesystem, %s (sysfs)",
-	unix.OVERLAYFS_SUPER_MAGIC: "already stacked, %s (overlay)",
-	aufsMagic:                  "unsupported filesystem, %s (aufs)",
-}
+var refusedFS = sync.OnceValue(func() map[int64]string {
+	return map[int64]string{
+		unix.PROC_SUPER_MAGIC:      "unsupported filesystem, %s (proc)",
+		unix.SYSFS_MAGIC:           "unsupported filesystem, %s (sysfs)",
+		unix.OVERLAYFS_SUPER_MAGIC: "already stacked, %s (overlay)",
+		aufsMagic:                  "unsupported filesystem, %s (aufs)",
+	}
+})
 
 const (
 	aufsMagic = 0x61756673
@@ -65,7 +68,7 @@ func (b *branch) examine(prefix string) error {
 		return fmt.Errorf("statfs of branch %s: %w", b.path, err)
 	}
 	b.fs = fs.Fsid
-	if text, bad := refusedFS[int64(fs.Type)]; bad {
+	if text, bad := refusedFS()[int64(fs.Type)]; bad {
 		return fmt.Errorf(text+": %w", b.path, unix.EINVAL)
 	}
 	if int64(fs.Type) == fuseMagic && answersAsAufs(prefix+b.path) {

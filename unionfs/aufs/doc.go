@@ -42,7 +42,7 @@
 // whiteout.go, create.go, remove.go, rename.go and link.go change things, and
 // all of them go through steps.go, which makes a change of several renames
 // survive kill -9. inode.go, plink.go and node.go keep identity. file.go,
-// readdir.go and attr.go speak FUSE. mount.go is the entry.
+// read.go, readdir.go and attr.go speak FUSE. mount.go is the entry.
 //
 // # The server
 //
@@ -50,6 +50,12 @@
 // own, mounts /dev/fuse on the target, and leaves. The server ends when the
 // union is unmounted, or when the mount namespace that sees it ends. It holds
 // the branches open and nothing else.
+//
+// What a FUSE server costs is the waking: the program wakes the server with each
+// request, the server the program with each answer. loop.go sees to it that
+// nobody else is woken, long.go says when that rule does not hold, sysmon.go
+// keeps the Go runtime from breaking it, and read.go makes fewer requests of
+// long reads. kernel.go is what the server says unasked.
 //
 // How long the kernel may remember names and attributes is the option udba:
 // a second (reval, the default), for long (none: nobody else changes the

@@ -140,15 +140,6 @@ func (fs *FS) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 	}
 }
 
-// Read answers READ by naming the descriptor to read from.
-func (fs *FS) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.ReadResult, fuse.Status) {
-	h := fs.handle(in.Fh)
-	if h == nil {
-		return nil, fuse.EBADF
-	}
-	return fuse.ReadResultFd(uintptr(h.fd.Load()), int64(in.Offset), int(in.Size)), fuse.OK
-}
-
 // Write answers WRITE. The first one to a lower file copies it up.
 func (fs *FS) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
 	h := fs.handle(in.Fh)

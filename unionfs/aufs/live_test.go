@@ -309,7 +309,7 @@ func TestServerEndsWithNamespace(t *testing.T) {
 	fmt.Sscan(string(out), &pid)
 	pidfd, err := unix.PidfdOpen(pid, 0)
 	if err == nil {
-		waitEnd(pidfd, 5*time.Second)
+		waitEnd(pidfd, time.Minute)
 		unix.Close(pidfd)
 	}
 	if pid == 0 || alive(pid) {

@@ -125,6 +125,7 @@ func (o order) carryOut(fd int, orders *json.Encoder, answers *json.Decoder, rea
 		unix.Unmount(o.Target, unix.MNT_DETACH)
 		return err
 	}
+	widenReads(o.Target)
 	return nil
 }
 

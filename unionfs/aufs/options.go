@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,33 +75,35 @@ func ParseOptions(text string) (Options, error) {
 }
 
 // flagWords are options without a value.
-var flagWords = map[string]func(*Options){
-	"noxino":      func(o *Options) { o.NoXino = true },
-	"plink":       func(o *Options) { o.NoPlink = false },
-	"noplink":     func(o *Options) { o.NoPlink = true },
-	"dirperm1":    func(o *Options) { o.DirPerm1 = true },
-	"nodirperm1":  func(o *Options) { o.DirPerm1 = false },
-	"sum":         func(o *Options) { o.Sum = true },
-	"nosum":       func(o *Options) { o.Sum = false },
-	"shwh":        func(o *Options) { o.ShowWh = true },
-	"noshwh":      func(o *Options) { o.ShowWh = false },
-	"warn_perm":   func(o *Options) { o.NoWarnPerm = false },
-	"nowarn_perm": func(o *Options) { o.NoWarnPerm = true },
-	"verbose":     func(o *Options) { o.Verbose = true },
-	"v":           func(o *Options) { o.Verbose = true },
-	"noverbose":   func(o *Options) { o.Verbose = false },
-	"quiet":       func(o *Options) { o.Verbose = false },
-	"q":           func(o *Options) { o.Verbose = false },
-	"dio":         func(o *Options) { o.Dio = true },
-	"nodio":       func(o *Options) { o.Dio = false },
-	"acl":         func(o *Options) { o.Acl = true },
-	"noacl":       func(o *Options) { o.Acl = false },
-	"dirren":      func(o *Options) { o.Warnings = append(o.Warnings, "dirren is not offered, renames give EXDEV") },
-	"nodirren":    func(o *Options) {},
-}
+var flagWords = sync.OnceValue(func() map[string]func(*Options) {
+	return map[string]func(*Options){
+		"noxino":      func(o *Options) { o.NoXino = true },
+		"plink":       func(o *Options) { o.NoPlink = false },
+		"noplink":     func(o *Options) { o.NoPlink = true },
+		"dirperm1":    func(o *Options) { o.DirPerm1 = true },
+		"nodirperm1":  func(o *Options) { o.DirPerm1 = false },
+		"sum":         func(o *Options) { o.Sum = true },
+		"nosum":       func(o *Options) { o.Sum = false },
+		"shwh":        func(o *Options) { o.ShowWh = true },
+		"noshwh":      func(o *Options) { o.ShowWh = false },
+		"warn_perm":   func(o *Options) { o.NoWarnPerm = false },
+		"nowarn_perm": func(o *Options) { o.NoWarnPerm = true },
+		"verbose":     func(o *Options) { o.Verbose = true },
+		"v":           func(o *Options) { o.Verbose = true },
+		"noverbose":   func(o *Options) { o.Verbose = false },
+		"quiet":       func(o *Options) { o.Verbose = false },
+		"q":           func(o *Options) { o.Verbose = false },
+		"dio":         func(o *Options) { o.Dio = true },
+		"nodio":       func(o *Options) { o.Dio = false },
+		"acl":         func(o *Options) { o.Acl = true },
+		"noacl":       func(o *Options) { o.Acl = false },
+		"dirren":      func(o *Options) { o.Warnings = append(o.Warnings, "dirren is not offered, renames give EXDEV") },
+		"nodirren":    func(o *Options) {},
+	}
+})
 
 func (o *Options) parseWord(word string) error {
-	if set, ok := flagWords[word]; ok {
+	if set, ok := flagWords()[word]; ok {
 		o.slots++
 		set(o)
 		return nil
@@ -137,15 +140,17 @@ func cutKey(word string) (key, value string, colon bool) {
 }
 
 // oneOf are the options whose value is one of a few words.
-var oneOf = map[string]map[string]string{
-	"udba":   {"none": "none", "reval": "reval", "notify": "notify", "fsnotify": "notify"},
-	"diropq": {"always": "a", "a": "a", "whiteouted": "w", "w": "w"},
-	"create": {"tdp": "tdp", "top-down-parent": "tdp", "rr": "rr", "round-robin": "rr", "mfs": "mfs", "most-free-space": "mfs", "pmfs": "pmfs"},
-	"cpup":   {"tdp": "tdp", "top-down-parent": "tdp", "bup": "bup", "bottom-up-parent": "bup", "bu": "bu", "bottom-up": "bu"},
-}
+var oneOf = sync.OnceValue(func() map[string]map[string]string {
+	return map[string]map[string]string{
+		"udba":   {"none": "none", "reval": "reval", "notify": "notify", "fsnotify": "notify"},
+		"diropq": {"always": "a", "a": "a", "whiteouted": "w", "w": "w"},
+		"create": {"tdp": "tdp", "top-down-parent": "tdp", "rr": "rr", "round-robin": "rr", "mfs": "mfs", "most-free-space": "mfs", "pmfs": "pmfs"},
+		"cpup":   {"tdp": "tdp", "top-down-parent": "tdp", "bup": "bup", "bottom-up-parent": "bup", "bu": "bu", "bottom-up": "bu"},
+	}
+})
 
 func (o *Options) parseValue(key, value string) error {
-	if words, ok := oneOf[key]; ok {
+	if words, ok := oneOf()[key]; ok {
 		w, ok := words[value]
 		if !ok {
 			return fmt.Errorf("wrong value: %w", unix.EINVAL)

@@ -78,7 +78,7 @@ func (fs *FS) addBranch(index int, path string, perm Perm) error {
 	}
 	if err := fs.admit(b, index); err != nil {
 		b.close()
-		if errors.Is(err, errPresent) && fs.kernel.server != nil {
+		if errors.Is(err, errPresent) && fs.kernel.live {
 			return nil // a remount that names a branch again changes nothing
 		}
 		return err

@@ -57,7 +57,7 @@ func (fs *FS) removeLocked(w *worker, h *fuse.InHeader, name string, isDir bool)
 		return changed, err
 	}
 	var steps []step
-	if shows(p, path, w.b) {
+	if f.layers[0].index > w.b.index || shows(p, path, w.b) {
 		steps = append(steps, step{verb: hide, path: path})
 	}
 	if f.layers[0] == w.b {

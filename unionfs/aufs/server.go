@@ -73,16 +73,18 @@ func serve(reply *os.File, orders *json.Decoder) error {
 	if err := orders.Decode(&o); err != nil {
 		return err // the mount failed, or the one who mounts is gone
 	}
-	u.kernel.fd, _ = unix.FcntlInt(fuseFD, unix.F_DUPFD_CLOEXEC, 0)
-	server, err := fuse.NewServer(u, fmt.Sprintf("/dev/fd/%d", fuseFD), fuseOptions())
+	l := newLoop(u, fuseFD)
+	err = l.greet()
 	if tell(answers, err); err != nil {
 		return err
 	}
 	reply.Close()
-	// A thread that waits for a request keeps a processor of the Go scheduler
-	// for a while: have some to spare for the ones that work.
-	runtime.GOMAXPROCS(max(4, 2*runtime.NumCPU()))
-	server.Serve()
+	// A thread that waits for a request, or for a disk, keeps a processor of the
+	// Go scheduler until the watchman takes it: have some to spare for the ones
+	// that work.
+	runtime.GOMAXPROCS(max(16, 2*runtime.NumCPU()))
+	calmWatchman()
+	l.run()
 	return nil
 }
 
@@ -156,7 +158,6 @@ func fuseOptions() *fuse.MountOptions {
 		MaxBackground:        64,
 		EnableSymlinkCaching: true,
 		EnableAcl:            true,
-		DisableSplice:        true, // a dozen system calls around a pipe cost more than one copy
 		Logger:               log.New(io.Discard, "", 0),
 		ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC | // O_TRUNC comes with OPEN: no copy of what is cut
 			fuse.CAP_HANDLE_KILLPRIV_V2 | // spares a question about capabilities before each write

@@ -3,20 +3,23 @@ package image
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 )
 
 // instructions are what commit --change and import --change take.
-var instructions = map[string]func(c *Config, arg string){
-	"CMD":        func(c *Config, arg string) { c.Cmd = words(arg) },
-	"ENTRYPOINT": func(c *Config, arg string) { c.Entrypoint, c.Cmd = words(arg), nil },
-	"ENV":        setEnv,
-	"EXPOSE":     func(c *Config, arg string) { c.ExposedPorts = addKeys(c.ExposedPorts, ports(arg)) },
-	"LABEL":      setLabels,
-	"STOPSIGNAL": func(c *Config, arg string) { c.StopSignal = arg },
-	"USER":       func(c *Config, arg string) { c.User = arg },
-	"VOLUME":     func(c *Config, arg string) { c.Volumes = addKeys(c.Volumes, list(arg)) },
-	"WORKDIR":    func(c *Config, arg string) { c.WorkingDir = arg },
-}
+var instructions = sync.OnceValue(func() map[string]func(c *Config, arg string) {
+	return map[string]func(c *Config, arg string){
+		"CMD":        func(c *Config, arg string) { c.Cmd = words(arg) },
+		"ENTRYPOINT": func(c *Config, arg string) { c.Entrypoint, c.Cmd = words(arg), nil },
+		"ENV":        setEnv,
+		"EXPOSE":     func(c *Config, arg string) { c.ExposedPorts = addKeys(c.ExposedPorts, ports(arg)) },
+		"LABEL":      setLabels,
+		"STOPSIGNAL": func(c *Config, arg string) { c.StopSignal = arg },
+		"USER":       func(c *Config, arg string) { c.User = arg },
+		"VOLUME":     func(c *Config, arg string) { c.Volumes = addKeys(c.Volumes, list(arg)) },
+		"WORKDIR":    func(c *Config, arg string) { c.WorkingDir = arg },
+	}
+})
 
 // words reads the JSON form ["a","b"]; anything else is a line for the shell.
 func words(arg string) []string {

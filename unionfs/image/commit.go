@@ -129,7 +129,7 @@ func ParseChange(line string) (func(*Config), error) {
 	if rest == "" {
 		return nil, fmt.Errorf("change %q: an instruction and its argument are needed", line)
 	}
-	change, ok := instructions[strings.ToUpper(word)]
+	change, ok := instructions()[strings.ToUpper(word)]
 	if !ok {
 		return nil, fmt.Errorf("change %q: instruction %s is not one of CMD ENTRYPOINT ENV EXPOSE LABEL STOPSIGNAL USER VOLUME WORKDIR", line, word)
 	}

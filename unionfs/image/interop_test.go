@@ -11,78 +11,36 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/image"
 )
 
-// engine runs Docker Engine in a mount and a network namespace of its own, with
-// its own data root, and without a bridge or rules: enough for images.
+// engine is Docker Engine, of which every command has to succeed.
 type engine struct {
-	t    *testing.T
-	dir  string
-	sock string
+	*contract.Engine
+	t *testing.T
 }
 
-func startEngine(t *testing.T) *engine {
-	t.Helper()
-	for _, p := range []string{"dockerd", "docker", "containerd"} {
-		_, err := exec.LookPath(p)
-		contract.Need(t, err == nil, p+" (packages docker.io and docker-cli)")
-	}
-	contract.Need(t, os.Geteuid() == 0, "root, for dockerd")
-	e := &engine{t: t, dir: contract.TempDir(t)}
-	e.sock = "unix://" + e.dir + "/docker.sock"
-	log := must2(os.Create(e.dir + "/log"))(t)
-	runtime.LockOSThread() // Pdeathsig follows the thread
-	cmd := exec.Command("dockerd", "--host", e.sock, "--data-root", e.dir+"/data", "--exec-root", e.dir+"/exec",
-		"--pidfile", e.dir+"/pid", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=overlay2")
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: unix.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(unix.SIGTERM)
-		cmd.Wait()
-		runtime.UnlockOSThread()
-	})
-	for range 300 {
-		if exec.Command("docker", "-H", e.sock, "version").Run() == nil {
-			return e
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	text, _ := os.ReadFile(e.dir + "/log")
-	t.Fatalf("dockerd did not come up:\n%s", text[max(0, len(text)-3000):])
-	return nil
-}
-
-func (e *engine) docker(stdin io.Reader, args ...string) []byte {
+func (e engine) docker(stdin io.Reader, args ...string) []byte {
 	e.t.Helper()
-	cmd := exec.Command("docker", append([]string{"-H", e.sock}, args...)...)
-	var stderr bytes.Buffer
-	cmd.Stdin, cmd.Stderr = stdin, &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		e.t.Fatalf("docker %q: %v: %s", args, err, stderr.String())
+	stdout, stderr, code := e.Run(e.t, stdin, args...)
+	if code != 0 {
+		e.t.Fatalf("docker %q: exit code %d: %s", args, code, stderr)
 	}
-	return out
+	return []byte(stdout)
 }
 
 // TestEngine exchanges images with Docker Engine and compares the two stores on
 // disk, file by file.
 func TestEngine(t *testing.T) {
-	e := startEngine(t)
+	e := engine{contract.StartEngine(t), t}
 	ours := newStore(t)
 	img := build(t, ours, "demo/app:v1")
 	archive := save(t, ours, (*image.Store).Save, "demo/app:v1")
@@ -101,7 +59,7 @@ func TestEngine(t *testing.T) {
 	if loaded[0].Image.ImageID != img.ImageID {
 		t.Errorf("we loaded Docker's archive as %s; want %s", loaded[0].Image.ImageID, img.ImageID)
 	}
-	t.Run("Layout", func(t *testing.T) { compareStores(t, filepath.Join(e.dir, "data"), ours) })
+	t.Run("Layout", func(t *testing.T) { compareStores(t, e.Data, ours) })
 	t.Run("Container", func(t *testing.T) { e.compareContainer(t, ours, img) })
 	t.Run("Commit", func(t *testing.T) { e.loadTheirCommit(t) })
 }
@@ -197,7 +155,7 @@ func describeLayer(t *testing.T, home, id, chain string, found map[string]string
 
 // compareContainer lets both make a container that is never started, and
 // compares the init layers and layerdb/mounts.
-func (e *engine) compareContainer(t *testing.T, s *image.Store, img *image.Image) {
+func (e engine) compareContainer(t *testing.T, s *image.Store, img *image.Image) {
 	id := strings.TrimSpace(string(e.docker(nil, "create", "demo/app:v1")))
 	must2(s.CreateRoot(id, img, noSize))(t)
 	defer func() {
@@ -206,7 +164,7 @@ func (e *engine) compareContainer(t *testing.T, s *image.Store, img *image.Image
 		}
 	}()
 	var sides []map[string]string
-	for _, root := range []string{filepath.Join(e.dir, "data"), s.Root()} {
+	for _, root := range []string{e.Data, s.Root()} {
 		mounts := filepath.Join(root, "image/overlay2/layerdb/mounts", id)
 		side := make(map[string]string)
 		mount := string(must2(os.ReadFile(mounts + "/mount-id"))(t))
@@ -225,7 +183,7 @@ func (e *engine) compareContainer(t *testing.T, s *image.Store, img *image.Image
 
 // loadTheirCommit takes in an image whose layers Docker made: an import, and a
 // commit of a container with copied files in it.
-func (e *engine) loadTheirCommit(t *testing.T) {
+func (e engine) loadTheirCommit(t *testing.T) {
 	id := strings.TrimSpace(string(e.docker(nil, "create", "demo/app:v1")))
 	e.docker(bytes.NewReader(tarOf(t, "etc/added")), "cp", "-", id+":/")
 	want := strings.TrimSpace(string(e.docker(nil, "commit", "-m", "from docker", id, "theirs:v2")))

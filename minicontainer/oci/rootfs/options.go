@@ -3,6 +3,7 @@ package rootfs
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -46,38 +47,44 @@ type attr struct {
 // value always clears the old one.
 const atime = unix.MOUNT_ATTR__ATIME
 
-var attrs = map[string]attr{
-	"ro":            {set: unix.MOUNT_ATTR_RDONLY, super: "ro"},
-	"rw":            {clear: unix.MOUNT_ATTR_RDONLY, super: "rw"},
-	"nosuid":        {set: unix.MOUNT_ATTR_NOSUID},
-	"suid":          {clear: unix.MOUNT_ATTR_NOSUID},
-	"nodev":         {set: unix.MOUNT_ATTR_NODEV},
-	"dev":           {clear: unix.MOUNT_ATTR_NODEV},
-	"noexec":        {set: unix.MOUNT_ATTR_NOEXEC},
-	"exec":          {clear: unix.MOUNT_ATTR_NOEXEC},
-	"nosymfollow":   {set: unix.MOUNT_ATTR_NOSYMFOLLOW},
-	"symfollow":     {clear: unix.MOUNT_ATTR_NOSYMFOLLOW},
-	"nodiratime":    {set: unix.MOUNT_ATTR_NODIRATIME},
-	"diratime":      {clear: unix.MOUNT_ATTR_NODIRATIME},
-	"noatime":       {set: unix.MOUNT_ATTR_NOATIME, clear: atime},
-	"atime":         {clear: atime}, // relatime is the value 0 of the field
-	"relatime":      {set: unix.MOUNT_ATTR_RELATIME, clear: atime},
-	"norelatime":    {clear: atime},
-	"strictatime":   {set: unix.MOUNT_ATTR_STRICTATIME, clear: atime},
-	"nostrictatime": {clear: atime},
-}
+var attrs = sync.OnceValue(func() map[string]attr {
+	return map[string]attr{
+		"ro":            {set: unix.MOUNT_ATTR_RDONLY, super: "ro"},
+		"rw":            {clear: unix.MOUNT_ATTR_RDONLY, super: "rw"},
+		"nosuid":        {set: unix.MOUNT_ATTR_NOSUID},
+		"suid":          {clear: unix.MOUNT_ATTR_NOSUID},
+		"nodev":         {set: unix.MOUNT_ATTR_NODEV},
+		"dev":           {clear: unix.MOUNT_ATTR_NODEV},
+		"noexec":        {set: unix.MOUNT_ATTR_NOEXEC},
+		"exec":          {clear: unix.MOUNT_ATTR_NOEXEC},
+		"nosymfollow":   {set: unix.MOUNT_ATTR_NOSYMFOLLOW},
+		"symfollow":     {clear: unix.MOUNT_ATTR_NOSYMFOLLOW},
+		"nodiratime":    {set: unix.MOUNT_ATTR_NODIRATIME},
+		"diratime":      {clear: unix.MOUNT_ATTR_NODIRATIME},
+		"noatime":       {set: unix.MOUNT_ATTR_NOATIME, clear: atime},
+		"atime":         {clear: atime}, // relatime is the value 0 of the field
+		"relatime":      {set: unix.MOUNT_ATTR_RELATIME, clear: atime},
+		"norelatime":    {clear: atime},
+		"strictatime":   {set: unix.MOUNT_ATTR_STRICTATIME, clear: atime},
+		"nostrictatime": {clear: atime},
+	}
+})
 
 // superOnly are flags of the file system alone, under fsconfig's names.
-var superOnly = map[string]string{
-	"sync": "sync", "async": "async", "dirsync": "dirsync", "mand": "mand", "nomand": "nomand",
-	"lazytime": "lazytime", "nolazytime": "nolazytime",
-	// Words of mount(8) that set nothing a new file system does not have already.
-	"iversion": "", "noiversion": "", "silent": "", "loud": "", "defaults": "", "acl": "", "noacl": "",
-}
+var superOnly = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"sync": "sync", "async": "async", "dirsync": "dirsync", "mand": "mand", "nomand": "nomand",
+		"lazytime": "lazytime", "nolazytime": "nolazytime",
+		// Words of mount(8) that set nothing a new file system does not have already.
+		"iversion": "", "noiversion": "", "silent": "", "loud": "", "defaults": "", "acl": "", "noacl": "",
+	}
+})
 
-var propagations = map[string]uint64{
-	"shared": unix.MS_SHARED, "slave": unix.MS_SLAVE, "private": unix.MS_PRIVATE, "unbindable": unix.MS_UNBINDABLE,
-}
+var propagations = sync.OnceValue(func() map[string]uint64 {
+	return map[string]uint64{
+		"shared": unix.MS_SHARED, "slave": unix.MS_SLAVE, "private": unix.MS_PRIVATE, "unbindable": unix.MS_UNBINDABLE,
+	}
+})
 
 // PlanOptions sorts the options of an OCI mount. A later option wins over an
 // earlier one, as in fstab. What is not known is the file system's business.
@@ -111,24 +118,24 @@ func (p *Plan) add(o string) {
 		p.IDMap, p.IDMapRec = true, true
 		return
 	}
-	if a, ok := attrs[o]; ok {
+	if a, ok := attrs()[o]; ok {
 		p.Set, p.Clear = p.Set&^(a.set|a.clear)|a.set, p.Clear&^a.set|a.clear
 		p.super(a.super)
 		return
 	}
-	if a, ok := attrs[strings.TrimPrefix(o, "r")]; ok && o[0] == 'r' {
+	if a, ok := attrs()[strings.TrimPrefix(o, "r")]; ok && o[0] == 'r' {
 		p.SetRec, p.ClearRec = p.SetRec&^(a.set|a.clear)|a.set, p.ClearRec&^a.set|a.clear
 		return
 	}
-	if name, ok := superOnly[o]; ok {
+	if name, ok := superOnly()[o]; ok {
 		p.super(name)
 		return
 	}
-	if t, ok := propagations[o]; ok {
+	if t, ok := propagations()[o]; ok {
 		p.Propagation = append(p.Propagation, Propagation{t, false})
 		return
 	}
-	if t, ok := propagations[strings.TrimPrefix(o, "r")]; ok {
+	if t, ok := propagations()[strings.TrimPrefix(o, "r")]; ok {
 		p.Propagation = append(p.Propagation, Propagation{t, true})
 		return
 	}
@@ -136,7 +143,9 @@ func (p *Plan) add(o string) {
 }
 
 // opposite pairs super block flags of which the later one wins.
-var opposite = map[string]string{"ro": "rw", "rw": "ro", "sync": "async", "async": "sync"}
+var opposite = sync.OnceValue(func() map[string]string {
+	return map[string]string{"ro": "rw", "rw": "ro", "sync": "async", "async": "sync"}
+})
 
 func (p *Plan) super(name string) {
 	if name == "" {
@@ -144,7 +153,7 @@ func (p *Plan) super(name string) {
 	}
 	kept := p.Super[:0]
 	for _, s := range p.Super {
-		if s != opposite[name] && s != name {
+		if s != opposite()[name] && s != name {
 			kept = append(kept, s)
 		}
 	}
@@ -160,10 +169,10 @@ func ParsePropagation(word string) (Propagation, error) {
 	if word == "" {
 		return Propagation{unix.MS_SLAVE, true}, nil
 	}
-	if t, ok := propagations[word]; ok {
+	if t, ok := propagations()[word]; ok {
 		return Propagation{t, false}, nil
 	}
-	if t, ok := propagations[strings.TrimPrefix(word, "r")]; ok {
+	if t, ok := propagations()[strings.TrimPrefix(word, "r")]; ok {
 		return Propagation{t, true}, nil
 	}
 	return Propagation{}, fmt.Errorf("rootfsPropagation=%s is not one of shared, slave, private, unbindable or their r forms", word)

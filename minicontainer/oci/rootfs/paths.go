@@ -11,7 +11,8 @@ import (
 // Cover is what masks a path: the host's /dev/null for files, an empty
 // read-only tmpfs for folders.
 type Cover struct {
-	null *os.File
+	null     *os.File
+	attached bool // it covers a first path
 }
 
 // OpenCover opens the host's /dev/null while it is still the host's, and makes
@@ -33,7 +34,7 @@ func OpenCover(path string) (*Cover, error) {
 	}
 	tree, err := cloneAt(int(f.Fd()), "", false)
 	f.Close()
-	return &Cover{tree}, err
+	return &Cover{null: tree}, err
 }
 
 // Mask hides a path: nothing can be read from it any more. What does not exist
@@ -63,7 +64,17 @@ func (c *Cover) over(target *os.File) (*os.File, error) {
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		return newFilesystem("tmpfs", "tmpfs", Plan{Set: unix.MOUNT_ATTR_RDONLY, Super: []string{"ro"}})
 	}
-	return cloneAt(int(c.null.Fd()), "", false)
+	if c.attached {
+		return cloneAt(int(c.null.Fd()), "", false)
+	}
+	// The first file gets the tree itself: before Linux 6.15 only a mount that is in
+	// a namespace can be cloned (EINVAL), and by this it comes into one.
+	c.attached = true
+	fd, err := unix.FcntlInt(c.null.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("fcntl(%s, F_DUPFD_CLOEXEC): %w", c.null.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), c.null.Name()), nil
 }
 
 // ReadOnly binds a path onto itself, read-only with all that is mounted below.

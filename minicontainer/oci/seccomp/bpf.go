@@ -3,6 +3,7 @@ package seccomp
 import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+	"sync"
 )
 
 // code is a piece of program. Jumps only go forward, over whole pieces, so a
@@ -58,7 +59,7 @@ func (c *code) branch(op uint16, k uint32, piece code) {
 func (r rule) code() code {
 	var pieces []code
 	for _, a := range r.conditions {
-		pieces = append(pieces, comparisons[a.Op](a))
+		pieces = append(pieces, comparisons()[a.Op](a))
 	}
 	var out code
 	out.ret(r.action)
@@ -90,15 +91,17 @@ func patch(piece code, after int) code {
 }
 
 // comparisons write a condition on a 64-bit argument as two of 32 bits each.
-var comparisons = map[specs.LinuxSeccompOperator]func(specs.LinuxSeccompArg) code{
-	specs.OpEqualTo:      func(a specs.LinuxSeccompArg) code { return equal(a, ^uint64(0), a.Value) },
-	specs.OpMaskedEqual:  func(a specs.LinuxSeccompArg) code { return equal(a, a.Value, a.ValueTwo) },
-	specs.OpNotEqual:     notEqual,
-	specs.OpGreaterThan:  func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGT, true) },
-	specs.OpGreaterEqual: func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGE, true) },
-	specs.OpLessThan:     func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGE, false) },
-	specs.OpLessEqual:    func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGT, false) },
-}
+var comparisons = sync.OnceValue(func() map[specs.LinuxSeccompOperator]func(specs.LinuxSeccompArg) code {
+	return map[specs.LinuxSeccompOperator]func(specs.LinuxSeccompArg) code{
+		specs.OpEqualTo:      func(a specs.LinuxSeccompArg) code { return equal(a, ^uint64(0), a.Value) },
+		specs.OpMaskedEqual:  func(a specs.LinuxSeccompArg) code { return equal(a, a.Value, a.ValueTwo) },
+		specs.OpNotEqual:     notEqual,
+		specs.OpGreaterThan:  func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGT, true) },
+		specs.OpGreaterEqual: func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGE, true) },
+		specs.OpLessThan:     func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGE, false) },
+		specs.OpLessEqual:    func(a specs.LinuxSeccompArg) code { return ordered(a, unix.BPF_JGT, false) },
+	}
+})
 
 func low(a specs.LinuxSeccompArg) uint32  { return offsetArgs + 8*uint32(a.Index) }
 func high(a specs.LinuxSeccompArg) uint32 { return low(a) + 4 } // little-endian, as all of family is

@@ -1,8 +1,9 @@
 package seccomp
 
 import (
+	"cmp"
 	"fmt"
-	"sort"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -36,9 +37,14 @@ func Compile(s *specs.LinuxSeccomp) (*Filter, error) {
 	if f.Flags, err = flagBits(s.Flags); err != nil {
 		return nil, err
 	}
+	calls, err := gather(s, fallback)
+	if err != nil {
+		return nil, err
+	}
+	allows := s.DefaultAction == specs.ActAllow || s.DefaultAction == specs.ActLog
 	var sections []section
 	for _, a := range archs {
-		sec, err := compileSection(architectures[a], s, fallback)
+		sec, err := compileSection(architectures()[a], calls, fallback, !allows)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +76,7 @@ func join(sections []section) []unix.SockFilter {
 		seen[s.table.audit] = true
 		var body code
 		body.load(offsetNr)
-		if s.table.audit == architectures[specs.ArchX86_64].audit {
+		if s.table.audit == architectures()[specs.ArchX86_64].audit {
 			body.splitX32(sections)
 		}
 		body = append(body, s.code...)
@@ -95,53 +101,34 @@ func (c *code) splitX32(sections []section) {
 }
 
 // compileSection writes the rules of all system calls, then the default.
-func compileSection(t table, s *specs.LinuxSeccomp, fallback uint32) (section, error) {
-	numbers, err := t.numbers()
-	if err != nil {
-		return section{}, err
-	}
-	rules, err := gather(s, numbers, fallback)
-	if err != nil {
-		return section{}, err
-	}
+func compileSection(t table, calls map[string]*callRules, fallback uint32, strict bool) (section, error) {
 	sec := section{table: t}
-	sec.code.unknownCalls(s, highest(s, numbers))
-	for _, nr := range sortedKeys(rules) {
-		sec.code.ifEqual(nr, rules[nr].code(fallback))
+	list, err := t.list()
+	if err != nil {
+		return sec, err
+	}
+	list = slices.DeleteFunc(list, func(e entry) bool { return calls[e.name] == nil })
+	slices.SortFunc(list, func(a, b entry) int { return cmp.Compare(a.number, b.number) })
+	if strict {
+		sec.code.unknownCalls(list)
+	}
+	for _, e := range list {
+		if rules := calls[e.name]; !rules.empty() {
+			sec.code.ifEqual(e.number, rules.code(fallback))
+		}
 	}
 	sec.code.ret(fallback)
 	return sec, nil
 }
 
-// unknownCalls answers ENOSYS for calls newer than the profile. A program that
-// probes for a new call falls back to an old one after ENOSYS; after EPERM it
-// would give up.
-func (c *code) unknownCalls(s *specs.LinuxSeccomp, last uint32) {
-	allowed := s.DefaultAction == specs.ActAllow || s.DefaultAction == specs.ActLog
-	if allowed || last == 0 {
+// unknownCalls answers ENOSYS for calls newer than the profile, which are those
+// above the last one that it names. A program that probes for a new call falls
+// back to an old one after ENOSYS; after EPERM it would give up.
+func (c *code) unknownCalls(named []entry) {
+	if len(named) == 0 || named[len(named)-1].number == 0 {
 		return
 	}
 	var answer code
 	answer.ret(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
-	c.ifAtLeast(last+1, answer)
-}
-
-// highest is the largest number that the profile names, 0 without any.
-func highest(s *specs.LinuxSeccomp, numbers map[string]uint32) uint32 {
-	var last uint32
-	for _, call := range s.Syscalls {
-		for _, name := range call.Names {
-			last = max(last, numbers[name])
-		}
-	}
-	return last
-}
-
-func sortedKeys(m map[uint32]*callRules) []uint32 {
-	keys := make([]uint32, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
-	return keys
+	c.ifAtLeast(named[len(named)-1].number+1, answer)
 }

@@ -11,7 +11,11 @@ import (
 type callRules struct {
 	always *uint32 // the action of a rule without conditions
 	when   []rule  // those with conditions, in the order of the spec
+	made   code    // of these, for all architectures
 }
+
+// empty: the spec names the call only to say what the default says anyway.
+func (r *callRules) empty() bool { return r.always == nil && len(r.when) == 0 }
 
 // rule holds when all its conditions do.
 type rule struct {
@@ -21,26 +25,21 @@ type rule struct {
 
 // gather sorts the spec's entries by system call. An entry without conditions
 // beats those with some, as in libseccomp. Entries that do what the default
-// does anyway are left out.
-func gather(s *specs.LinuxSeccomp, numbers map[string]uint32, fallback uint32) (map[uint32]*callRules, error) {
-	all := map[uint32]*callRules{}
+// does anyway leave no rule.
+func gather(s *specs.LinuxSeccomp, fallback uint32) (map[string]*callRules, error) {
+	all := make(map[string]*callRules, 512)
 	for _, call := range s.Syscalls {
 		action, err := value(call.Action, call.ErrnoRet)
 		if err != nil {
 			return nil, err
 		}
-		if action == fallback {
-			continue
-		}
 		for _, name := range call.Names {
-			nr, known := numbers[name]
-			if !known {
-				continue
+			if all[name] == nil {
+				all[name] = &callRules{}
 			}
-			if all[nr] == nil {
-				all[nr] = &callRules{}
+			if action != fallback {
+				all[name].add(call.Args, action)
 			}
-			all[nr].add(call.Args, action)
 		}
 	}
 	return all, nil
@@ -78,16 +77,18 @@ func repeats(args []specs.LinuxSeccompArg) bool {
 
 // code is what runs for this system call; it always ends in a return.
 func (r *callRules) code(fallback uint32) code {
-	var c code
+	if r.made != nil {
+		return r.made
+	}
 	if r.always != nil {
-		c.ret(*r.always)
-		return c
+		r.made.ret(*r.always)
+		return r.made
 	}
 	for _, rule := range r.when {
-		c = append(c, rule.code()...)
+		r.made = append(r.made, rule.code()...)
 	}
-	c.ret(fallback)
-	return c
+	r.made.ret(fallback)
+	return r.made
 }
 
 // check refuses what would be accepted and then not do what it says.
@@ -120,7 +121,7 @@ func checkCall(call specs.LinuxSyscall) error {
 		if a.Index > 5 {
 			return fmt.Errorf("seccomp: %v: argument %d, but a system call has 0 to 5", call.Names, a.Index)
 		}
-		if _, ok := comparisons[a.Op]; !ok {
+		if _, ok := comparisons()[a.Op]; !ok {
 			return fmt.Errorf("seccomp: string %s is not a valid operator for seccomp", a.Op)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/elastic/go-seccomp-bpf/arch"
+	"github.com/google/go-cmp/cmp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -126,9 +127,13 @@ func TestTables(t *testing.T) {
 	others := map[specs.Arch]*arch.Info{specs.ArchX86_64: arch.X86_64, specs.ArchX86: arch.I386, specs.ArchX32: arch.X32,
 		specs.ArchAARCH64: arch.AARCH64, specs.ArchARM: arch.ARM}
 	for name, other := range others {
-		numbers, err := architectures[name].numbers()
+		list, err := architectures()[name].list()
 		if err != nil {
 			t.Fatal(err)
+		}
+		numbers := map[string]uint32{}
+		for _, e := range list {
+			numbers[e.name] = e.number
 		}
 		// x32 has two numbers for some names: 64-bit's, and its own from 512 on.
 		highest := map[string]uint32{}
@@ -147,11 +152,33 @@ func FuzzParseTable(f *testing.F) {
 	f.Add("0 read\n1 write\n")
 	f.Add("x\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		numbers, err := parseTable(text, x32Bit)
-		for name, nr := range numbers {
-			if err == nil && (name == "" || nr&x32Bit == 0) {
-				t.Errorf("parseTable(%q) has %q = %d", text, name, nr)
+		list, err := parseTable(text, x32Bit)
+		for _, e := range list {
+			if err == nil && (e.name == "" || e.number&x32Bit == 0) {
+				t.Errorf("parseTable(%q) has %q = %d", text, e.name, e.number)
 			}
+		}
+	})
+}
+
+// TestEncode sends a filter to itself.
+func TestEncode(t *testing.T) {
+	for _, want := range []*Filter{nil, {Flags: 3, Notify: true, Program: []unix.SockFilter{{Code: 0x15, Jt: 1, Jf: 255, K: 1 << 31}, {Code: 6}}}} {
+		got, err := Decode(want.Encode())
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("Decode(Encode(%v)): %v, difference (-want +got):\n%s", want, err, diff)
+		}
+	}
+	if f, err := Decode([]byte("half of one")); err == nil {
+		t.Errorf("Decode of 11 bytes = %v; want an error", f)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add((&Filter{Program: []unix.SockFilter{{Code: 6}}}).Encode())
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if filter, err := Decode(text); err == nil && len(text) > 5 && len(filter.Encode()) != len(text) {
+			t.Errorf("Decode(%x) = %v, which is encoded in another length", text, filter)
 		}
 	})
 }

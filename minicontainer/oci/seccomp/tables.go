@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -26,19 +27,23 @@ type table struct {
 
 const x32Bit = 0x40000000
 
-var architectures = map[specs.Arch]table{
-	specs.ArchX86_64:  {"x86_64", 0xc000003e, 0},
-	specs.ArchX32:     {"x32", 0xc000003e, x32Bit},
-	specs.ArchX86:     {"x86", 0x40000003, 0},
-	specs.ArchAARCH64: {"aarch64", 0xc00000b7, 0},
-	specs.ArchARM:     {"arm", 0x40000028, 0},
-}
+var architectures = sync.OnceValue(func() map[specs.Arch]table {
+	return map[specs.Arch]table{
+		specs.ArchX86_64:  {"x86_64", 0xc000003e, 0},
+		specs.ArchX32:     {"x32", 0xc000003e, x32Bit},
+		specs.ArchX86:     {"x86", 0x40000003, 0},
+		specs.ArchAARCH64: {"aarch64", 0xc00000b7, 0},
+		specs.ArchARM:     {"arm", 0x40000028, 0},
+	}
+})
 
 // family lists the architectures whose calls a kernel for the first one runs.
-var family = map[string][]specs.Arch{
-	"amd64": {specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
-	"arm64": {specs.ArchAARCH64, specs.ArchARM},
-}
+var family = sync.OnceValue(func() map[string][]specs.Arch {
+	return map[string][]specs.Arch{
+		"amd64": {specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
+		"arm64": {specs.ArchAARCH64, specs.ArchARM},
+	}
+})
 
 // choose gives the architectures that get a section: the native one always, and
 // those of its family that the spec lists. Others can never run here.
@@ -48,7 +53,7 @@ func choose(listed []specs.Arch) ([]specs.Arch, error) {
 			return nil, fmt.Errorf("seccomp: string %s is not a valid arch for seccomp", a)
 		}
 	}
-	here := family[runtime.GOARCH]
+	here := family()[runtime.GOARCH]
 	if len(here) == 0 {
 		return nil, fmt.Errorf("seccomp: no system call table for %s", runtime.GOARCH)
 	}
@@ -64,8 +69,14 @@ func choose(listed []specs.Arch) ([]specs.Arch, error) {
 	return out, nil
 }
 
-// numbers reads the table: name to number, the mask included.
-func (t table) numbers() (map[string]uint32, error) {
+// entry is one line of a table.
+type entry struct {
+	number uint32 // the mask included
+	name   string
+}
+
+// list reads the table.
+func (t table) list() ([]entry, error) {
 	text, err := tables.ReadFile("tables/" + t.file + ".tbl")
 	if err != nil {
 		return nil, err
@@ -74,15 +85,15 @@ func (t table) numbers() (map[string]uint32, error) {
 }
 
 // parseTable reads "number name" lines.
-func parseTable(text string, mask uint32) (map[string]uint32, error) {
-	out := make(map[string]uint32, 512)
+func parseTable(text string, mask uint32) ([]entry, error) {
+	out := make([]entry, 0, 512)
 	for line := range strings.Lines(text) {
 		number, name, ok := strings.Cut(strings.TrimSpace(line), " ")
 		nr, err := strconv.ParseUint(number, 10, 32)
 		if !ok || err != nil {
 			return nil, fmt.Errorf("seccomp: %q is not a line of number and name", line)
 		}
-		out[name] = uint32(nr) | mask
+		out = append(out, entry{uint32(nr) | mask, name})
 	}
 	return out, nil
 }

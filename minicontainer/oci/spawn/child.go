@@ -20,6 +20,7 @@ type child struct {
 	newTime   bool
 	offsets   []byte
 	setRoot   bool
+	session   bool
 	waitMap   bool
 
 	exe   uintptr
@@ -60,6 +61,7 @@ const (
 	stepClone
 	stepMapped
 	stepRoot
+	stepSession
 	stepStdio
 	stepExec
 )
@@ -72,6 +74,7 @@ var stepNames = [...]string{
 	stepClone:   "clone into the new namespaces",
 	stepMapped:  "wait for uid_map and gid_map",
 	stepRoot:    "become root of the user namespace",
+	stepSession: "setsid",
 	stepStdio:   "put standard input, output and error in place",
 	stepExec:    "execveat of the init stage",
 }
@@ -84,12 +87,13 @@ func prepare(p Process) (*child, error) {
 		waitMap: p.New&unix.CLONE_NEWUSER != 0,
 		setRoot: p.Root || p.New&unix.CLONE_NEWUSER != 0,
 		exe:     p.Exe.Fd(),
+		session: p.Session,
 		keep:    fds(p.Keep),
 	}
 	for _, n := range p.Join {
 		c.joins = append(c.joins, join{n.File.Fd(), n.Kinds})
 	}
-	c.twoStages = len(c.joins) > 0 || c.newTime
+	c.twoStages = len(c.joins) > 0 || c.newTime || p.Orphan
 	c.plan(p)
 	for i, f := range p.Stdio {
 		c.stdio[i] = f.Fd()
@@ -115,6 +119,11 @@ func (c *child) plan(p Process) {
 		// stage. Its exit signal is then the stage's own; clone3 refuses another.
 		c.args = cloneArgs{flags: made | unix.CLONE_PARENT}
 		c.first.flags = 0
+	}
+	if p.Orphan {
+		// Without that flag it is the stage's child, and an orphan as soon as the
+		// stage has ended: nobody here has to reap it.
+		c.args = cloneArgs{flags: made, exitSignal: uint64(unix.SIGCHLD)}
 	}
 	if p.Group != nil {
 		c.first.flags |= unix.CLONE_INTO_CGROUP

@@ -17,6 +17,7 @@
 // Stage one exists only where something has to be joined: a pid namespace is
 // entered by the next child, never by the caller itself, and so is a time
 // namespace. Without joins the first clone already makes every new namespace.
+// Or where the process is to be nobody's child: it loses its parent with stage one.
 //
 // Between fork and exec the child has the memory of a Go program but none of
 // its threads: a lock that another thread held stays locked for ever. The child

@@ -110,6 +110,10 @@ func (c *child) stageTwo() {
 		_, _, errno = unix.RawSyscall(unix.SYS_SETRESUID, 0, 0, 0)
 		c.check(stepRoot, errno)
 	}
+	if c.session {
+		_, _, errno := unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
+		c.check(stepSession, errno)
+	}
 	c.placeFiles()
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&c.oldMask)), 0, 8, 0, 0)

@@ -28,6 +28,9 @@ type Process struct {
 	DenyGroups bool                   // write "deny" to setgroups first: what an ordinary user must do
 	Root       bool                   // become uid and gid 0 of the user namespace that was joined
 
+	Orphan  bool // not the caller's child: process 1, or the nearest subreaper, adopts it
+	Session bool // in a session of its own (setsid(2))
+
 	Stdio [3]*os.File // become 0, 1 and 2
 	Keep  []*os.File  // stay open under their own numbers; everything else closes at exec
 }
@@ -40,7 +43,8 @@ type Namespace struct {
 }
 
 // Start runs the process and returns its pid as the caller sees it, once the
-// exec succeeded (clone(2), setns(2), execveat(2)). The caller is its parent.
+// exec succeeded (clone(2), setns(2), execveat(2)). The caller is its parent,
+// unless it is to be an orphan.
 func Start(p Process) (int, error) {
 	c, err := prepare(p)
 	if err != nil {

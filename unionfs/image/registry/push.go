@@ -2,13 +2,13 @@ package registry
 
 import (
 	"context"
-	"errors"
-	"io"
+	"encoding/json"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 
@@ -26,6 +26,8 @@ func Push(ctx context.Context, s *image.Store, img *image.Image, ref image.Refer
 	return d, nil
 }
 
+// push sends the layers, then the configuration, then the manifest that names
+// them: a registry refuses a manifest of which something is missing.
 func push(ctx context.Context, s *image.Store, img *image.Image, ref image.Reference, o Options) (digest.Digest, error) {
 	rn, err := remoteName(ref, o)
 	if err != nil {
@@ -35,55 +37,58 @@ func push(ctx context.Context, s *image.Store, img *image.Image, ref image.Refer
 	if err != nil {
 		return "", err
 	}
-	local := &localImage{store: s, img: img, layers: layers}
-	whole, err := partial.UncompressedToImage(local)
+	config := static.NewLayer(img.Raw, types.DockerConfigJSON)
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Layers: []v1.Descriptor{}}
+	m.Config = v1.Descriptor{MediaType: types.DockerConfigJSON, Size: int64(len(img.Raw))}
+	if m.Config.Digest, err = config.Digest(); err != nil {
+		return "", err
+	}
+	for _, l := range layers {
+		sent, err := pushLayer(ctx, s, l, rn.Context(), o)
+		if err != nil {
+			return "", err
+		}
+		m.Layers = append(m.Layers, sent)
+	}
+	if err := remote.WriteLayer(rn.Context(), config, remoteOptions(ctx, o)...); err != nil {
+		return "", err
+	}
+	raw, err := json.Marshal(m)
 	if err != nil {
 		return "", err
 	}
-	if err := pushLayers(ctx, whole, local, rn.Context(), o); err != nil {
+	if err := remote.Put(rn, manifest(raw), remoteOptions(ctx, o)...); err != nil {
 		return "", err
 	}
-	// The layers are there; this sends the configuration and the manifest.
-	if err := remote.Write(rn, whole, remoteOptions(ctx, o)...); err != nil {
-		return "", err
-	}
-	h, err := whole.Digest()
-	if err != nil {
-		return "", err
-	}
-	d := digest.Digest(h.String())
+	d := digest.FromBytes(raw)
 	byDigest := ref
 	byDigest.Tag, byDigest.Digest = "", d
 	return d, s.Tag(byDigest, img.ImageID)
 }
 
-// pushLayers sends the layers one by one, so that each can be reported on.
-func pushLayers(ctx context.Context, whole v1.Image, local *localImage, repo name.Repository, o Options) error {
-	list, err := whole.Layers()
+// pushLayer sends one layer, unless the registry has it. One at a time: its
+// compressed form takes room on the disk only while it is sent.
+func pushLayer(ctx context.Context, s *image.Store, l image.Layer, repo name.Repository, o Options) (d v1.Descriptor, err error) {
+	p := Progress{Layer: l.DiffID, State: Pushing, Total: l.Size}
+	o.Report(p)
+	layer, err := pack(s, l)
 	if err != nil {
-		return err
+		return d, err
 	}
-	for i, l := range list {
-		p := Progress{Layer: local.layers[i].DiffID, State: Pushing, Total: local.layers[i].Size}
-		o.Report(p)
-		h, err := l.Digest()
-		if err != nil {
-			return err
-		}
-		there, err := hasBlob(ctx, repo, h, o)
-		if err != nil {
-			return err
-		}
-		if there {
-			p.State = PushExists
-		} else if err := remote.WriteLayer(repo, l, remoteOptions(ctx, o)...); err != nil {
-			return err
-		} else {
-			p.State = Pushed
-		}
-		o.Report(p)
+	defer layer.Close()
+	there, err := hasBlob(ctx, repo, layer.digest, o)
+	if err != nil {
+		return d, err
 	}
-	return nil
+	p.State = PushExists
+	if !there {
+		p.State = Pushed
+		if err := remote.WriteLayer(repo, layer, remoteOptions(ctx, o)...); err != nil {
+			return d, err
+		}
+	}
+	o.Report(p)
+	return layer.descriptor(), nil
 }
 
 // hasBlob asks HEAD /v2/<name>/blobs/<digest>. Registries differ in how they say
@@ -97,42 +102,11 @@ func hasBlob(ctx context.Context, repo name.Repository, h v1.Hash, o Options) (b
 	return ok && err == nil, ctx.Err()
 }
 
-// localImage shows a stored image to the module: configuration bytes, and layers
-// as plain tars. The module compresses and describes them.
-type localImage struct {
-	store  *image.Store
-	img    *image.Image
-	layers []image.Layer
-}
+// manifest is a manifest's bytes, of Docker's kind, as `docker push` sends it.
+type manifest []byte
 
-// RawConfigFile is the configuration, byte for byte.
-func (l *localImage) RawConfigFile() ([]byte, error) { return l.img.Raw, nil }
+// RawManifest is what the module sends.
+func (m manifest) RawManifest() ([]byte, error) { return m, nil }
 
-// MediaType is Docker's, as `docker push` sends it.
-func (l *localImage) MediaType() (types.MediaType, error) { return types.DockerManifestSchema2, nil }
-
-// LayerByDiffID finds one layer.
-func (l *localImage) LayerByDiffID(h v1.Hash) (partial.UncompressedLayer, error) {
-	for _, layer := range l.layers {
-		if layer.DiffID.String() == h.String() {
-			return &localLayer{l.store, layer, h}, nil
-		}
-	}
-	return nil, errors.New("no layer with the diff id " + h.String())
-}
-
-type localLayer struct {
-	store *image.Store
-	layer image.Layer
-	diff  v1.Hash
-}
-
-func (l *localLayer) DiffID() (v1.Hash, error)            { return l.diff, nil }
-func (l *localLayer) MediaType() (types.MediaType, error) { return types.DockerLayer, nil }
-
-// Uncompressed streams the layer's tar as it is put together.
-func (l *localLayer) Uncompressed() (io.ReadCloser, error) {
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(l.store.WriteLayer(w, l.layer)) }()
-	return r, nil
-}
+// MediaType is what it says that it sends.
+func (manifest) MediaType() (types.MediaType, error) { return types.DockerManifestSchema2, nil }
