@@ -11,10 +11,12 @@
 #
 #   docker -H unix://DIR/docker.sock ps
 #
+# More flags for dockerd may stand in ENGINE_FLAGS, such as --add-runtime NAME=PROGRAM.
+#
 # Needs root and the packages docker.io, iptables, busybox-static (for the image "busybox").
 set -eu
 
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 [ $# -ge 2 ] || usage
 verb=$1
@@ -45,7 +47,8 @@ inside() {
 	done
 	PATH=$dir/bin:$PATH exec dockerd --host "$sock" --data-root "$dir/data" --exec-root "$dir/exec" \
 		--pidfile "$dir/dockerd.pid" --cgroup-parent "/$cgroup" --storage-driver vfs \
-		--exec-opt native.cgroupdriver=cgroupfs --containerd-namespace cutaway --containerd-plugins-namespace cutaway-plugins
+		--exec-opt native.cgroupdriver=cgroupfs --containerd-namespace cutaway --containerd-plugins-namespace cutaway-plugins \
+		${ENGINE_FLAGS:-}
 }
 
 start() {

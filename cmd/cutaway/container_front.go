@@ -49,6 +49,20 @@ func (f *frontEnd) wants(stream string) bool {
 	return len(f.only) == 0 || slices.ContainsFunc(f.only, func(s string) bool { return strings.EqualFold(s, stream) })
 }
 
+// stay opens our ends, has something joined to them, and stays with it to its
+// end, or until the keys that detach.
+func (f *frontEnd) stay(e api.Backend, ref string, join func(string, *minicontainer.Streams) (api.Process, error)) error {
+	defer f.restore()
+	if err := f.open(); err != nil {
+		return err
+	}
+	s, err := join(ref, &f.streams)
+	if err != nil {
+		return err
+	}
+	return f.wait(e, ref, s)
+}
+
 // open makes the ends that the shim gets, and makes our terminal raw.
 func (f *frontEnd) open() (err error) {
 	if f.wants("stdout") {

@@ -46,15 +46,7 @@ func (p *program) run(cmd *cobra.Command, e api.Backend, f *runFlags, args []str
 	}
 	front := p.inFront(f.tty, f.interactive, f.attach)
 	front.detachKeys, front.signals = f.detachKeys, f.sigProxy
-	defer front.restore()
-	if err := front.open(); err != nil {
-		return err
-	}
-	s, err := e.Start(c.ID, &front.streams)
-	if err != nil {
-		return err
-	}
-	return front.wait(e, c.ID, s)
+	return front.stay(e, c.ID, e.Start)
 }
 
 // startError ends with the codes of Docker's run: 125 for what went wrong before
@@ -105,15 +97,7 @@ func (p *program) startInFront(e api.Backend, ref string, interactive bool, keys
 	}
 	front := p.inFront(c.Config.Tty, interactive && c.Config.OpenStdin, nil)
 	front.detachKeys, front.signals = keys, true
-	defer front.restore()
-	if err := front.open(); err != nil {
-		return err
-	}
-	s, err := e.Start(c.ID, &front.streams)
-	if err != nil {
-		return err
-	}
-	return front.wait(e, c.ID, s)
+	return front.stay(e, c.ID, e.Start)
 }
 
 func (p *program) containerAttach() *cobra.Command {
@@ -131,15 +115,7 @@ func (p *program) containerAttach() *cobra.Command {
 				}
 				front := p.inFront(c.Config.Tty, c.Config.OpenStdin && !noStdin, nil)
 				front.detachKeys, front.signals = keys, sigProxy
-				defer front.restore()
-				if err := front.open(); err != nil {
-					return err
-				}
-				s, err := e.Attach(c.ID, &front.streams)
-				if err != nil {
-					return err
-				}
-				return front.wait(e, c.ID, s)
+				return front.stay(e, c.ID, e.Attach)
 			})
 		},
 	})
@@ -196,16 +172,10 @@ func (p *program) exec(e api.Backend, ref string, o minicontainer.ExecOptions, i
 	}
 	front := p.inFront(o.Tty, interactive, nil)
 	front.detachKeys = keys
-	defer front.restore()
-	if err := front.open(); err != nil {
-		return err
-	}
-	o.Size = front.size()
-	s, err := e.Exec(ref, o, &front.streams)
-	if err != nil {
-		return err
-	}
-	return front.wait(e, ref, s)
+	return front.stay(e, ref, func(ref string, s *minicontainer.Streams) (api.Process, error) {
+		o.Size = front.size()
+		return e.Exec(ref, o, s)
+	})
 }
 
 // execError: Docker's exec ends with 126 or 127 for a program that could not be

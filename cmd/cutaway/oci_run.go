@@ -33,6 +33,14 @@ func (c *createFlags) check() error {
 	return nil
 }
 
+// maker is the runtime for a container that is to be made with these options.
+func (f *ociFlags) maker(c *createFlags) (*oci.Runtime, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return f.runtime()
+}
+
 func (f *ociFlags) create() *cobra.Command {
 	c := &createFlags{}
 	cmd := &cobra.Command{
@@ -40,11 +48,8 @@ func (f *ociFlags) create() *cobra.Command {
 		Short: "Make a container, up to the point where only the program has to be started",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := f.runtime()
+			r, err := f.maker(c)
 			if err != nil {
-				return err
-			}
-			if err := c.check(); err != nil {
 				return err
 			}
 			_, err = r.Create(args[0], c.Options)
@@ -77,11 +82,8 @@ func (f *ociFlags) run() *cobra.Command {
 		Short: "Create and start a container, and wait for it unless detached",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := f.runtime()
+			r, err := f.maker(c)
 			if err != nil {
-				return err
-			}
-			if err := c.check(); err != nil {
 				return err
 			}
 			if c.detach {

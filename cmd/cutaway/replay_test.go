@@ -292,6 +292,26 @@ const plainImage = `mkdir -p rootfs/bin rootfs/etc rootfs/tmp && cp "$(command -
 	for a in $(busybox --list); do [ $a = busybox ] || ln -sf busybox rootfs/bin/$a; done &&
 	echo 'root:x:0:0::/root:/bin/sh' > rootfs/etc/passwd && tar -C rootfs -c . | d import - busybox`
 
+// hold makes a mount and a network namespace that are entered for each line, and
+// prepares them.
+func (w *replayWorld) hold(t *testing.T, prepare string) (stop func()) {
+	t.Helper()
+	holder := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", prepare+" && echo ready && exec sleep 3600")
+	ready, err := holder.StdoutPipe()
+	if err == nil {
+		err = holder.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready.Read(make([]byte, 6))
+	w.enter = []string{"nsenter", "--mount", "--net", "--target", fmt.Sprint(holder.Process.Pid)}
+	return func() {
+		holder.Process.Kill()
+		holder.Wait()
+	}
+}
+
 // newReplayWorld is cutaway in a mount and a network namespace of its own.
 func newReplayWorld(t *testing.T) replayWorld {
 	t.Helper()
@@ -302,22 +322,13 @@ func newReplayWorld(t *testing.T) replayWorld {
 	w := replayWorld{dir: dir}
 	w.program(t, fmt.Sprintf("env %s=1 %s --root %s/root --run-dir %s/cutaway --cgroups cutaway/%s",
 		actAsProgram, executable(), dir, dir, filepath.Base(dir)))
-	holder := exec.Command("unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", "ip link set lo up && echo ready && exec sleep 3600")
-	ready, err := holder.StdoutPipe()
-	if err == nil {
-		err = holder.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	stop := w.hold(t, "ip link set lo up")
 	t.Cleanup(func() {
 		w.line(t, dir, "d ps -aq | xargs -r busybox env PATH=$PATH d rm -f")
-		holder.Process.Kill()
-		holder.Wait()
+		stop()
+		removeGroups(filepath.Base(dir))
 		os.RemoveAll(dir)
 	})
-	ready.Read(make([]byte, 6))
-	w.enter = []string{"nsenter", "--mount", "--net", "--target", fmt.Sprint(holder.Process.Pid)}
 	w.must(t, plainImage)
 	w.must(t, dataImage)
 	return w

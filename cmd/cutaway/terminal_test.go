@@ -53,9 +53,6 @@ func (p *person) wantEnd(code int) {
 func (p *person) worksAtTheShell() {
 	p.t.Helper()
 	p.waitFor("/ # ")
-	p.types("stty size\r")
-	p.waitFor("40 100")
-	p.waitFor("/ # ")
 	// It goes on until Ctrl-C, so nobody has to know how long the size takes.
 	p.types("while :; do stty size; sleep 0.1; done\r")
 	p.waitFor("40 100")

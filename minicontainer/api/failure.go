@@ -18,51 +18,44 @@ type failure struct {
 	Code    int    `json:"code,omitempty"` // of a start that failed
 }
 
-// kinds of errors that have a meaning beyond their text.
-const (
-	kindNoContainer = "no container"
-	kindNoImage     = "no image"
-	kindNoNetwork   = "no network"
-	kindNoPath      = "no path"
-	kindConflict    = "conflict"
-	kindInvalid     = "invalid"
-	kindStart       = "start"
-)
+// kind is one of the errors that have a meaning beyond their text.
+type kind struct {
+	name   string
+	status int // of HTTP
+	is     func(error) bool
+	make   func(text string) error // one of the same kind again
+}
+
+// kinds are all of them but StartError, which has a code too.
+var kinds = []kind{
+	{"no container", http.StatusNotFound, is[*minicontainer.NotFound], func(text string) error { return &minicontainer.NotFound{Ref: text} }},
+	{"no image", http.StatusNotFound, is[*minicontainer.NoImage], func(text string) error { return &minicontainer.NoImage{Ref: text, Err: fs.ErrNotExist} }},
+	{"no network", http.StatusNotFound, is[*minicontainer.NotFoundNetwork], func(text string) error { return &minicontainer.NotFoundNetwork{Ref: text} }},
+	{"no path", http.StatusNotFound, is[*minicontainer.NoPath], func(text string) error { return &minicontainer.NoPath{Path: text, Err: fs.ErrNotExist} }},
+	{"conflict", http.StatusConflict, is[*minicontainer.Conflict], func(text string) error { return &minicontainer.Conflict{Reason: text} }},
+	{"invalid", http.StatusBadRequest, is[*minicontainer.Invalid], func(text string) error { return &minicontainer.Invalid{Reason: text} }},
+}
+
+// kindStart is a container that could not be started.
+const kindStart = "start"
+
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
 
 // describe sorts an error and gives its HTTP status.
 func describe(err error) (int, failure) {
 	f := failure{Message: err.Error()}
-	var (
-		container *minicontainer.NotFound
-		image     *minicontainer.NoImage
-		network   *minicontainer.NotFoundNetwork
-		path      *minicontainer.NoPath
-		conflict  *minicontainer.Conflict
-		invalid   *minicontainer.Invalid
-		start     *minicontainer.StartError
-	)
-	switch {
-	case errors.As(err, &container):
-		f.Kind = kindNoContainer
-		return http.StatusNotFound, f
-	case errors.As(err, &image):
-		f.Kind = kindNoImage
-		return http.StatusNotFound, f
-	case errors.As(err, &network):
-		f.Kind = kindNoNetwork
-		return http.StatusNotFound, f
-	case errors.As(err, &path):
-		f.Kind = kindNoPath
-		return http.StatusNotFound, f
-	case errors.As(err, &conflict):
-		f.Kind = kindConflict
-		return http.StatusConflict, f
-	case errors.As(err, &invalid):
-		f.Kind = kindInvalid
-		return http.StatusBadRequest, f
-	case errors.As(err, &start):
+	for _, k := range kinds {
+		if k.is(err) {
+			f.Kind = k.name
+			return k.status, f
+		}
+	}
+	var start *minicontainer.StartError
+	if errors.As(err, &start) {
 		f.Kind, f.Code = kindStart, start.Code
-		return http.StatusInternalServerError, f
 	}
 	return http.StatusInternalServerError, f
 }
@@ -79,22 +72,14 @@ func (s *said) Unwrap() error { return s.cause }
 
 // restore makes an error of the same kind again.
 func (f failure) restore() error {
-	s := &said{text: f.Message}
-	switch f.Kind {
-	case kindNoContainer:
-		s.cause = &minicontainer.NotFound{Ref: f.Message}
-	case kindNoImage:
-		s.cause = &minicontainer.NoImage{Ref: f.Message, Err: fs.ErrNotExist}
-	case kindNoNetwork:
-		s.cause = &minicontainer.NotFoundNetwork{Ref: f.Message}
-	case kindNoPath:
-		s.cause = &minicontainer.NoPath{Path: f.Message, Err: fs.ErrNotExist}
-	case kindConflict:
-		s.cause = &minicontainer.Conflict{Reason: f.Message}
-	case kindInvalid:
-		s.cause = &minicontainer.Invalid{Reason: f.Message}
-	case kindStart:
+	if f.Kind == kindStart {
 		return &minicontainer.StartError{Reason: f.Message, Code: f.Code}
+	}
+	s := &said{text: f.Message}
+	for _, k := range kinds {
+		if k.name == f.Kind {
+			s.cause = k.make(f.Message)
+		}
 	}
 	return s
 }
