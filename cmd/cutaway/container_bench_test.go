@@ -47,7 +47,7 @@ func benchHost(b *testing.B) host {
 	}
 	b.Cleanup(func() { os.RemoveAll(state) })
 	h := host{dir: dir, enter: []string{"nsenter", "--target", strings.TrimSpace(string(pid)), "--mount", "--net", "--"}}
-	h.ours = h.in(builtProgram(b), "--root", state+"/root", "--run-dir", state+"/run", "--cgroups", "cutaway-bench")
+	h.ours = h.in(builtProgram(b), "--root", state+"/root", "--run-dir", state+"/run", "--cgroups", "cutaway-engine/"+filepath.Base(dir)) // where engine.sh removes what is left
 	return h
 }
 
@@ -90,7 +90,8 @@ func (h host) podman(b *testing.B) (command []string, why string) {
 	}
 	base := h.in("podman", "--root", h.dir+"/podman", "--runroot", h.dir+"/podman-run", "--tmpdir", h.dir+"/podman-tmp",
 		"--cgroup-manager", "cgroupfs", "--runtime", "runc", "--events-backend", "none")
-	command = append(base[:len(base):len(base)], "run", "--rm", "--network", "bridge", "--cgroup-parent", "cutaway-bench",
+	command = append(base[:len(base):len(base)], "run", "--rm", "--network", "bridge",
+		"--cgroup-parent", "/cutaway-engine/"+filepath.Base(h.dir),
 		"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", // its own defaults are more than some hosts allow
 		"--pull", "never", "localhost/busybox", "true")
 	b.Cleanup(func() {
