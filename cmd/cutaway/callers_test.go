@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/unionfs/contract"
 )
 
 // Callers are programs that run containers by a runtime with runc's command
@@ -168,9 +170,8 @@ func callersNeed(t *testing.T, programs ...string) string {
 		t.Skip("-short: starts engines; make test-guest")
 	}
 	for i := 0; i < len(programs); i += 2 {
-		if _, err := exec.LookPath(programs[i]); err != nil {
-			lacks(t, programs[i]+" (package "+programs[i+1]+")")
-		}
+		_, err := exec.LookPath(programs[i])
+		contract.Need(t, err == nil, programs[i]+" (package "+programs[i+1]+")")
 	}
 	return saved(t)
 }
