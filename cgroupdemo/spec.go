@@ -3,10 +3,8 @@ package cgroupdemo
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -127,12 +125,48 @@ func (s Spec) validateDevices() error {
 	return errors.Join(errs...)
 }
 
-// Compiled when first asked for: a container's start pays for what it uses.
-var (
-	pageSize   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9][0-9]*[KMG]B$`) })
-	unifiedKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z_]+(\.[A-Za-z0-9_]+)+$`) })
-	cpuList    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$`) })
+// The three forms below are read without package regexp: a container's init stage
+// waits for what this package imports to be initialised.
+
+// isPageSize: "2MB", a number without a leading zero and a unit.
+func isPageSize(s string) bool {
+	number, ok := strings.CutSuffix(s, "B")
+	if !ok || number == "" || !strings.ContainsRune("KMG", rune(number[len(number)-1])) {
+		return false
+	}
+	number = number[:len(number)-1]
+	return only(number, digits) && number[0] != '0'
+}
+
+// isUnifiedKey: "memory.high", a controller and the rest of a file's name.
+func isUnifiedKey(s string) bool {
+	parts := strings.Split(s, ".")
+	for _, part := range parts[1:] {
+		if !only(part, digits+lower+strings.ToUpper(lower)+"_") {
+			return false
+		}
+	}
+	return len(parts) > 1 && only(parts[0], lower+"_")
+}
+
+// isCPUList: "0-3,7".
+func isCPUList(s string) bool {
+	for part := range strings.SplitSeq(s, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !only(from, digits) || isRange && !only(to, digits) {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	digits = "0123456789"
+	lower  = "abcdefghijklmnopqrstuvwxyz"
 )
+
+// only: s has letters of the alphabet, and no others.
+func only(s, alphabet string) bool { return s != "" && strings.Trim(s, alphabet) == "" }
 
 func (s Spec) validateRest() error {
 	var errs []error
@@ -140,7 +174,7 @@ func (s Spec) validateRest() error {
 		errs = append(errs, fmt.Errorf("pids.limit = %d: want a number, or -1 for no limit", *s.Pids.Limit))
 	}
 	for _, h := range s.HugepageLimits {
-		if !pageSize().MatchString(h.Pagesize) {
+		if !isPageSize(h.Pagesize) {
 			errs = append(errs, fmt.Errorf("hugepageLimits page size %q: want a form such as 2MB or 1GB", h.Pagesize))
 		}
 	}
@@ -151,7 +185,7 @@ func (s Spec) validateRest() error {
 	}
 	// The key becomes a file name: a slash in it would leave the group's folder.
 	for key := range s.Unified {
-		if !unifiedKey().MatchString(key) {
+		if !isUnifiedKey(key) {
 			errs = append(errs, fmt.Errorf("unified key %q: want a control file's name, such as memory.high", key))
 		}
 	}
@@ -166,7 +200,7 @@ func between(name string, v, low, high int64) error {
 }
 
 func listSyntax(name, list string) error {
-	if list != "" && !cpuList().MatchString(list) {
+	if list != "" && !isCPUList(list) {
 		return fmt.Errorf("%s = %q: want a list such as 0-2,5", name, list)
 	}
 	return nil

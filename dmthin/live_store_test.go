@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/dmthin"
+	"cutaway/internal/vm/vmtest"
 )
 
 // needLoop: loop devices are tested on every kernel that has them.
@@ -86,7 +87,7 @@ const wholeDisk = "/dev/vda"
 
 func TestLiveDirect(t *testing.T) {
 	c := control(t)
-	if os.Getenv(inGuest) == "" {
+	if !vmtest.Inside() {
 		t.Skip("a whole disk is overwritten: only in the guest, which has one for this")
 	}
 	spec := dmthin.DirectSpec{Name: "cutaway-direct", Device: wholeDisk, Wipe: true}

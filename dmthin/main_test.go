@@ -1,17 +1,14 @@
 package dmthin_test
 
 import (
-	"bytes"
-	"context"
 	"flag"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"cutaway/dmthin"
 	"cutaway/internal/vm"
+	"cutaway/internal/vm/vmtest"
 )
 
 // TestMain makes the test program PID 1 of the guest that TestInGuest boots.
@@ -29,9 +26,6 @@ func unmet(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// inGuest is set in the guest, where nothing may be missing.
-const inGuest = "CUTAWAY_DMTHIN_GUEST"
-
 // hostHasDM asks the kernel, and does not take a node for an answer.
 func hostHasDM() error {
 	c, err := dmthin.Open("/dev", "/dev")
@@ -48,7 +42,7 @@ func hostHasDM() error {
 func control(t testing.TB) *dmthin.Control {
 	t.Helper()
 	if err := hostHasDM(); err != nil {
-		if os.Getenv(inGuest) != "" {
+		if vmtest.Inside() {
 			t.Fatal(err)
 		}
 		t.Skipf("%v; TestInGuest runs this test in a virtual machine", err)
@@ -100,48 +94,11 @@ func loopFiles(t testing.TB) string {
 	return strings.Join(out, " ")
 }
 
-// guest boots a kernel that has it all, with a disk for the direct store.
-func guest(t testing.TB) *vm.Machine {
-	t.Helper()
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		unmet(t, "qemu-system-x86_64 is missing (package qemu-system-x86)")
-	}
-	cache, err := vm.DefaultCacheDir()
-	if err != nil {
-		unmet(t, "%v", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	k, err := vm.Prepare(ctx, cache, "", nil)
-	if err != nil {
-		unmet(t, "no kernel to boot: %v", err)
-	}
-	root, err := vm.BuildInitramfs(ctx, cache, vm.InitramfsSpec{
-		Kernel: k, Programs: append([]string{"thin_dump", "mkfs.xfs"}, vm.DefaultPrograms...)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root, CacheDir: cache, ScratchMB: 256, Deadline: 2 * time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
-}
-
-// again runs this test program in the guest.
+// again runs this test program in a guest, whose kernel has it all, with a disk for
+// the direct store.
 func again(t testing.TB, args ...string) string {
 	t.Helper()
-	m := guest(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
-	defer cancel()
-	var out, errs bytes.Buffer // two: they are written at the same time
-	code, err := m.Run(ctx, vm.Command{Args: append([]string{vm.SelfPath}, args...), Stdout: &out, Stderr: &errs,
-		Env: append(vm.GuestEnv("dumb"), inGuest+"=1", "CUTAWAY_REQUIRE=all")})
-	if err != nil || code != 0 {
-		t.Fatalf("in the guest (Linux %s): exit %d, %v\n%s%s\nits console:\n%s", m.Release, code, err, out.String(), errs.String(), m.Console(20))
-	}
-	return out.String()
+	return vmtest.Again(t, vmtest.Guest{Programs: []string{"thin_dump", "mkfs.xfs"}, ScratchMB: 256, Env: []string{"CUTAWAY_REQUIRE=all"}}, args...)
 }
 
 var liveOnly = flag.String("dmthin.run", "^TestLive", "which tests TestInGuest runs")

@@ -7,7 +7,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"cutaway/internal/journal"
+	"cutaway/internal/journal/mark"
 	"cutaway/labs/bench"
 	"cutaway/minicontainer/oci"
 )
@@ -57,7 +57,7 @@ func baseSpec(b *bench.Bench) *specs.Spec {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	// The mark by which the run's processes are found, should all else fail.
-	s.Process.Env = append(s.Process.Env, journal.TokenVariable+"="+b.RunID())
+	s.Process.Env = append(s.Process.Env, mark.Variable+"="+b.RunID())
 	return s
 }
 
@@ -109,7 +109,7 @@ func baseLines(b *bench.Bench) []string {
 	return []string{
 		"cutaway oci spec" + rootless,
 		"jq " + shellQuote(`.process.terminal=false | .root.path="../rootfs" | .process.args=`+asJSON(waits)+
-			` | .process.env+=["`+journal.TokenVariable+"="+b.RunID()+`"]`+network) + " config.json > base.json",
+			` | .process.env+=["`+mark.Variable+"="+b.RunID()+`"]`+network) + " config.json > base.json",
 	}
 }
 

@@ -193,7 +193,7 @@ func readServed(from, address string) func(context.Context, *bench.Bench) ([]evi
 func askThere(ns *netdemo.Namespace, address string) string {
 	var said []byte
 	err := ns.Do(func() error {
-		c, err := net.DialTimeout("tcp", address, patience)
+		c, err := net.DialTimeout("tcp", address, patience())
 		if err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func readUnderlayFrames(_ context.Context, _ *bench.Bench, n nets) ([]evidence.F
 		return nil, err
 	}
 	defer capture.Close()
-	if _, err := netdemo.Ping(n[cont1], addr(over2), noPatience); err != nil {
+	if _, err := netdemo.Ping(n[cont1], addr(over2), patience()); err != nil {
 		return nil, nil // nobody answers, so there is nothing to take apart
 	}
 	frames, err := capture.Drain(20 * time.Millisecond)

@@ -121,7 +121,7 @@ func page(b *bench.Bench, name string) string {
 		return evidence.Absent
 	}
 	// A page of its own each time: no connection is kept, and nothing is cached.
-	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + address + "/")
 	if err != nil {
 		return evidence.Absent

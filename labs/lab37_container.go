@@ -130,7 +130,7 @@ func pageFact(port int) evidence.Fact {
 
 // fetchPage is a GET without a connection that would stay open behind it.
 func fetchPage(url string) (string, error) {
-	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(url)
 	if err != nil {
 		return "", err

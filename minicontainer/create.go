@@ -1,7 +1,6 @@
 package minicontainer
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -197,13 +196,8 @@ func (e *Engine) unmountLayers(id string) error {
 	if err != nil {
 		return nil // it did not get so far
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
 	for _, layer := range []string{root.MountID, root.InitID} {
-		// Every driver mounts a layer in a folder that is named after it.
-		if layer == "" || !bytes.Contains(mounts, []byte("/"+layer)) || !e.driver.Exists(layer) {
+		if layer == "" || !e.driver.Exists(layer) {
 			continue
 		}
 		// Mounting what is mounted tells where; it does not claim it.

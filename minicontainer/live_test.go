@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,4 +231,33 @@ func detachedNet(t *testing.T, e *minicontainer.Engine) {
 	o.Host.NetworkMode = "inner"
 	o.Networks = map[string]minicontainer.EndpointSettings{"inner": {Aliases: []string{"alias"}}}
 	detached(t, e, o)
+}
+
+// TestEarlyShimGoesHome makes a container that cannot be made: the shim that was
+// started for it meanwhile must end, and leave no folder of its own.
+func TestEarlyShimGoesHome(t *testing.T) {
+	e := newEngine(t)
+	detached(t, e, box("taken", "sleep", "1000"))
+	before := enginesShims(t, e)
+	o := box("taken", "true")
+	if _, _, err := e.Run(o, nil); err == nil {
+		t.Fatal("Run with a name that is taken = nil; want an error")
+	}
+	waitFor(t, "the early shim ends", func() bool { return slices.Equal(enginesShims(t, e), before) })
+	if got := len(names(t, e.Settings().RunDir+"/shim")); got != 1 {
+		t.Errorf("%d folders of shims; want 1", got)
+	}
+	must(t, e.Remove("taken", minicontainer.RemoveOptions{Force: true}))
+	noResidue(t, e)
+}
+
+// enginesShims are the pids of the shims of this engine.
+func enginesShims(t testing.TB, e *minicontainer.Engine) (pids []string) {
+	for _, pid := range names(t, "/proc") {
+		text, err := os.ReadFile("/proc/" + pid + "/cmdline")
+		if err == nil && bytes.HasPrefix(text, []byte(minicontainer.ShimName+"\x00")) && bytes.Contains(text, []byte(e.Settings().RunDir)) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

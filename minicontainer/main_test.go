@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer"
-	"cutaway/minicontainer/oci"
 	"cutaway/minicontainer/shim"
 	"cutaway/netdemo"
 	"cutaway/unionfs/image"
@@ -31,7 +30,6 @@ var group = os.Getenv(insideEnv)
 // network and mounts is gone with them. This binary is also the shim and the
 // init stage.
 func TestMain(m *testing.M) {
-	oci.Main()
 	shim.Main()
 	netdemo.Main()
 	if os.Getuid() != 0 || group != "" {

@@ -77,11 +77,15 @@ func (c *Claims) drop(target string, unmount func() error) error {
 	return nil
 }
 
-// Held says whether somebody in this process holds target.
-func (c *Claims) Held(target string) bool {
+// Free fails with EBUSY while target is mounted, by us or by another process.
+func (c *Claims) Free(target string) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held[target] > 0
+	held := c.held[target] > 0
+	c.mu.Unlock()
+	if there, err := IsMountPoint(target); held || err == nil && there {
+		return fmt.Errorf("%s is mounted: %w", target, unix.EBUSY)
+	}
+	return nil
 }
 
 // IsMountPoint asks statx(2) for STATX_ATTR_MOUNT_ROOT (Linux 5.8), which does

@@ -85,17 +85,17 @@ func TestClaims(t *testing.T) {
 		return m
 	}
 	a, b := claim(), claim()
-	if err := a.Release(); err != nil || !c.Held("/nowhere/cutaway") {
-		t.Errorf("first Release = %v, held %v; want nil and still held", err, c.Held("/nowhere/cutaway"))
+	if err := a.Release(); err != nil || c.Free("/nowhere/cutaway") == nil {
+		t.Errorf("first Release = %v, free: %v; want nil and still held", err, c.Free("/nowhere/cutaway"))
 	}
-	if err := b.Release(); !errors.Is(err, unix.EBUSY) || !c.Held("/nowhere/cutaway") {
+	if err := b.Release(); !errors.Is(err, unix.EBUSY) || c.Free("/nowhere/cutaway") == nil {
 		t.Errorf("last Release, busy = %v; want EBUSY and still held", err)
 	}
 	if err := claim().Release(); err != nil {
 		t.Errorf("Release of a further claim: %v", err)
 	}
-	if err := b.Release(); err != nil || c.Held("/nowhere/cutaway") {
-		t.Errorf("last Release again = %v, held %v; want nil and free", err, c.Held("/nowhere/cutaway"))
+	if err := b.Release(); err != nil || c.Free("/nowhere/cutaway") != nil {
+		t.Errorf("last Release again = %v, free: %v; want nil and free", err, c.Free("/nowhere/cutaway"))
 	}
 	if err := b.Release(); err != nil {
 		t.Errorf("Release after that = %v; want nil", err)

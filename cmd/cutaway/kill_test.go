@@ -105,18 +105,26 @@ func strike(t *testing.T, args []string, delay time.Duration, killWorker bool) {
 
 // findWorker finds the worker that the front started, by its parent.
 func findWorker(front int) journal.Process {
-	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", front))
-	for _, path := range children {
-		text, _ := os.ReadFile(path)
-		for field := range strings.FieldsSeq(string(text)) {
-			var pid int
-			fmt.Sscan(field, &pid)
-			cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-			if slices.Contains(strings.Split(string(cmdline), "\x00"), "__worker") {
-				p, _ := journal.ProcessOf(pid)
-				return p
-			}
+	for _, pid := range childrenOf(front) {
+		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if slices.Contains(strings.Split(string(cmdline), "\x00"), "__worker") {
+			p, _ := journal.ProcessOf(pid)
+			return p
 		}
 	}
 	return journal.Process{}
+}
+
+// childrenOf lists the processes that a process has started.
+func childrenOf(parent int) (pids []int) {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	for _, list := range lists {
+		text, _ := os.ReadFile(list)
+		for field := range strings.FieldsSeq(string(text)) {
+			var pid int
+			fmt.Sscan(field, &pid)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

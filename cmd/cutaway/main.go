@@ -19,7 +19,6 @@ import (
 	"cutaway/labs"
 	"cutaway/labs/walk"
 	"cutaway/minicontainer/initproc"
-	"cutaway/minicontainer/oci"
 	"cutaway/minicontainer/shim"
 	"cutaway/netdemo"
 	"cutaway/unionfs/aufs"
@@ -58,8 +57,7 @@ func (e usageError) Error() string { return e.text }
 func main() {
 	// Helper processes are this same program under another name; they are
 	// served before anything else is set up.
-	oci.Main()  // first: every container start waits for it
-	shim.Main() // the same
+	shim.Main() // first: every container start waits for it
 	initproc.Main()
 	vm.Main()
 	inside.Main()

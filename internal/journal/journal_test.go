@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/journal/mark"
 )
 
 func begin(t *testing.T) (*Run, string) {
@@ -198,7 +200,7 @@ func TestKillOfALeaderThatLeftItsGroupBehind(t *testing.T) {
 }
 
 func TestSweepEndsMarkedProcessesOnly(t *testing.T) {
-	marked, other := sleeper(t, TokenVariable+"=sweep-test"), sleeper(t)
+	marked, other := sleeper(t, mark.Variable+"=sweep-test"), sleeper(t)
 	// The child's environment is there only once it has executed its program.
 	for range 1000 {
 		if len(Marked("sweep-test")) == 1 {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/journal/mark"
 )
 
 // Process names one process for good: a pid alone is reused by the kernel,
@@ -96,10 +98,6 @@ func (p Process) waitGone(limit time.Duration) error {
 	return nil
 }
 
-// TokenVariable is the environment variable that marks every process of a run,
-// children of shell lines included.
-const TokenVariable = "CUTAWAY_RUN"
-
 // MarkedProcess is a process with the token that it carries.
 type MarkedProcess struct {
 	Process
@@ -146,7 +144,7 @@ func AllMarked() []MarkedProcess {
 
 func tokenIn(environ []byte) string {
 	for entry := range bytes.SplitSeq(environ, []byte{0}) {
-		if token, ok := bytes.CutPrefix(entry, []byte(TokenVariable+"=")); ok {
+		if token, ok := bytes.CutPrefix(entry, []byte(mark.Variable+"=")); ok {
 			return string(token)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cutaway/internal/journal/mark"
 )
 
 func TestFreezerIsFound(t *testing.T) {
@@ -36,7 +38,7 @@ func TestProcessesAreEndedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	sleeper := exec.Command("sleep", "1000")
-	sleeper.Env = append(os.Environ(), TokenVariable+"="+run.ID)
+	sleeper.Env = append(os.Environ(), mark.Variable+"="+run.ID)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/journal/mark"
 )
 
 // Kind is what an undo does. The list is closed: a journal written by one
@@ -57,7 +59,7 @@ func (u Undo) String() string {
 	case KillProcess:
 		return fmt.Sprintf("process: ps -fp %d", u.Process.Pid)
 	case SweepMarked:
-		return "processes: grep -l " + TokenVariable + "=" + u.Name + " /proc/[0-9]*/environ"
+		return "processes: grep -l " + mark.Variable + "=" + u.Name + " /proc/[0-9]*/environ"
 	default:
 		return "file: ls -ld " + u.Path
 	}

@@ -54,7 +54,7 @@ func lockCache(ctx context.Context, dir string) (unlock func(), err error) {
 // buildOnce makes the file or folder final by calling build with a temporary name
 // beside it, then renaming: a reader sees all of it or nothing, and after an error
 // or a kill nothing half-made is taken for whole. Temporary leftovers of killed
-// builders are removed by the next, who alone holds the lock.
+// builders, whatever they made, are removed by the next, who alone holds the lock.
 func buildOnce(ctx context.Context, final string, build func(temp string) error) error {
 	if _, err := os.Stat(final); err == nil {
 		return nil
@@ -69,8 +69,11 @@ func buildOnce(ctx context.Context, final string, build func(temp string) error)
 		return nil // the one whom we waited for made it
 	}
 	temp := filepath.Join(dir, "."+name+".part")
-	if err := os.RemoveAll(temp); err != nil {
-		return err
+	left, _ := filepath.Glob(filepath.Join(dir, ".*.part"))
+	for _, old := range left {
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
 	}
 	err = build(temp)
 	if err == nil {

@@ -23,13 +23,14 @@ func Main() {
 		fmt.Fprintln(os.Stderr, "cutaway init:", err)
 		_ = unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
 		select {} // PID 1 must not end: the kernel would panic
-	case filepath.Base(os.Args[0]) == "modprobe" && inGuest():
+	case filepath.Base(os.Args[0]) == "modprobe" && InGuest():
 		os.Exit(modprobe(os.Args[1:], os.Stderr))
 	}
 }
 
-// inGuest asks the kernel command line, which programs cannot change.
-func inGuest() bool {
+// InGuest tells whether this is a guest that Boot started. It asks the kernel command
+// line, which programs cannot change.
+func InGuest() bool {
 	line, _ := os.ReadFile("/proc/cmdline")
 	return strings.Contains(string(line), guestMark+"=1")
 }

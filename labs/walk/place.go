@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"cutaway/internal/journal"
+	"cutaway/internal/journal/mark"
 )
 
 // WorkerCommand is the hidden command with which cutaway starts itself as a worker.
@@ -60,7 +60,7 @@ func (h Host) Start(_ context.Context, token string, in, out *os.File) (Process,
 	defer out.Close()
 	cmd := exec.Command(h.Executable, WorkerCommand)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, os.Stderr
-	cmd.Env = append(os.Environ(), journal.TokenVariable+"="+token)
+	cmd.Env = append(os.Environ(), mark.Variable+"="+token)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
 		Pdeathsig:  syscall.SIGKILL,

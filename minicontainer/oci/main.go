@@ -6,10 +6,12 @@ import (
 	"strconv"
 )
 
-// Main is the init stage, when this program was started as one; otherwise it
-// returns at once. It must be the first call of main: what the rest of the
-// program sets up is of no use inside a container.
-func Main() {
+// The init stage, when this program was started as one: it never comes back from
+// here. An init function, not the first call of main, because Go initialises the
+// packages before main runs, and those of the rest of the program (registries,
+// FUSE, the labs) take longer than the stage itself. This one's turn comes as soon
+// as what it imports is ready; so mind what this package and those below it import.
+func init() {
 	if os.Args[0] != initName || len(os.Args) != 2 {
 		return
 	}

@@ -19,7 +19,6 @@ const insideEnv = "CUTAWAY_OCI_TEST_INSIDE"
 // TestMain gives the tests namespaces of their own, and lets this binary play
 // the two programs that it is elsewhere: the init stage and the command line.
 func TestMain(m *testing.M) {
-	Main()
 	if len(os.Args) > 1 && os.Args[1] == "play-runtime" {
 		os.Exit(playRuntime(os.Args[2:]))
 	}

@@ -9,7 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"cutaway/internal/journal"
+	"cutaway/internal/journal/mark"
 	"cutaway/minicontainer/oci/spawn"
 )
 
@@ -25,8 +25,8 @@ var initEnv = []string{"GOGC=off", "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,
 // is one. A created container waits for its start as long as it takes; when
 // everybody who knew of it was killed, the mark is how it is found.
 func markedEnv() []string {
-	if token := os.Getenv(journal.TokenVariable); token != "" {
-		return append([]string{journal.TokenVariable + "=" + token}, initEnv...)
+	if token := os.Getenv(mark.Variable); token != "" {
+		return append([]string{mark.Variable + "=" + token}, initEnv...)
 	}
 	return initEnv
 }

@@ -21,9 +21,10 @@
 //
 // # What makes it outlive its parent
 //
-// setsid(2): its terminal's Ctrl-C and hang-up go to another session. Who started
-// it was started for that alone and has ended: its parent is process 1, never a
-// daemon or a client. Its standard files are /dev/null. It is a subreaper (prctl(2),
+// setsid(2): its terminal's Ctrl-C and hang-up go to another session. It is born
+// an orphan (package spawn): its parent is process 1, never a daemon or a client.
+// It is born early, while its container is still being made, and waits for the
+// request to start it. Its standard files are /dev/null. It is a subreaper (prctl(2),
 // PR_SET_CHILD_SUBREAPER), so that what the container leaves without a parent
 // is reaped here. And it is known by a lock on a file, not by a pid.
 //

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,6 +60,20 @@ func FuzzFindSI(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if si, err := findSI(strings.NewReader(text), "/mnt"); (si == "") != (err != nil) {
 			t.Errorf("findSI(%q) = %q, %v", text, si, err)
+		}
+	})
+}
+
+func FuzzReadSysfs(f *testing.F) {
+	f.Add("64", "/rw=rw\n", "/rw/.aufs.xino\n")
+	f.Add("x", "", "")
+	f.Add("-1", "/a b=ro+wh+nope", "\x00")
+	f.Fuzz(func(t *testing.T, id, branch, xi string) {
+		s, err := ReadSysfs(fstest.MapFS{
+			"brid0": {Data: []byte(id)}, "br0": {Data: []byte(branch)}, "xi_path": {Data: []byte(xi)}, "bridge": {},
+		})
+		if err == nil && len(s.Branches) == 0 {
+			t.Errorf("ReadSysfs loses the branch %q", branch)
 		}
 	})
 }

@@ -114,3 +114,27 @@ func FuzzParseManifests(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseFilter(f *testing.F) {
+	for _, seed := range []string{"dangling=true", "label=a=b", "reference=a*:v?", "before=x", "until=24h", "=", "nope"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := image.ParseFilter(text); err == nil && !strings.Contains(text, "=") {
+			t.Errorf("ParseFilter(%q) passed without a value", text)
+		}
+	})
+}
+
+func FuzzParseChange(f *testing.F) {
+	for _, seed := range []string{`CMD ["a", "b c"]`, "entrypoint run it", "ENV A=1", "ENV A 2 3", "EXPOSE 80 53/udp", `LABEL k="v w"`, "ENV", `VOLUME ["`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		if change, err := image.ParseChange(line); err == nil {
+			var c image.Config
+			change(&c)
+			change(&c) // a second time must not trip over the first
+		}
+	})
+}

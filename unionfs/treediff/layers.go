@@ -14,19 +14,37 @@ type Mounter interface {
 	Mount(id string, opts unionfs.MountOptions) (*unionfs.Mount, error)
 }
 
+// Trees is the half of a driver that is the same for all drivers whose layers are
+// whole trees: there, what a layer changes is written nowhere, and a deletion is
+// carried out. A driver embeds it.
+type Trees struct{ m Mounter }
+
+// Of makes Trees from the other half of the driver.
+func Of(m Mounter) Trees { return Trees{m} }
+
+// Apply mounts the layer, unpacks and carries deletions out.
+func (t Trees) Apply(id string, tar io.Reader, limits layertar.Limits) (layertar.Result, error) {
+	m, err := t.m.Mount(id, unionfs.MountOptions{})
+	if err != nil {
+		return layertar.Result{}, err
+	}
+	res, err := layertar.Apply(m.Path, tar, layertar.ApplyOptions{Form: layertar.Execute, Limits: limits})
+	return res, errors.Join(err, m.Release())
+}
+
 // Changes mounts both layers and compares them. parent "" is the empty tree.
-func Changes(m Mounter, id, parent string) ([]layertar.Change, error) {
+func (t Trees) Changes(id, parent string) ([]layertar.Change, error) {
 	var changes []layertar.Change
-	err := withTrees(m, id, parent, func(before, now string) (err error) {
+	err := t.with(id, parent, func(before, now string) (err error) {
 		changes, err = Compare(before, now)
 		return err
 	})
 	return changes, err
 }
 
-// WriteTar mounts both layers and writes what differs as a layer tar.
-func WriteTar(m Mounter, id, parent string, w io.Writer) error {
-	return withTrees(m, id, parent, func(before, now string) error {
+// Diff mounts both layers and writes what differs as a layer tar.
+func (t Trees) Diff(id, parent string, w io.Writer) error {
+	return t.with(id, parent, func(before, now string) error {
 		changes, err := Compare(before, now)
 		if err != nil {
 			return err
@@ -35,10 +53,10 @@ func WriteTar(m Mounter, id, parent string, w io.Writer) error {
 	})
 }
 
-// LayerSize mounts both layers and sums the files that differ.
-func LayerSize(m Mounter, id, parent string) (int64, error) {
+// DiffSize mounts both layers and sums the files that differ.
+func (t Trees) DiffSize(id, parent string) (int64, error) {
 	var size int64
-	err := withTrees(m, id, parent, func(before, now string) error {
+	err := t.with(id, parent, func(before, now string) error {
 		changes, err := Compare(before, now)
 		if err != nil {
 			return err
@@ -49,8 +67,8 @@ func LayerSize(m Mounter, id, parent string) (int64, error) {
 	return size, err
 }
 
-func withTrees(m Mounter, id, parent string, do func(before, now string) error) (err error) {
-	now, err := m.Mount(id, unionfs.MountOptions{})
+func (t Trees) with(id, parent string, do func(before, now string) error) (err error) {
+	now, err := t.m.Mount(id, unionfs.MountOptions{})
 	if err != nil {
 		return err
 	}
@@ -58,7 +76,7 @@ func withTrees(m Mounter, id, parent string, do func(before, now string) error) 
 	if parent == "" {
 		return do("", now.Path)
 	}
-	before, err := m.Mount(parent, unionfs.MountOptions{})
+	before, err := t.m.Mount(parent, unionfs.MountOptions{})
 	if err != nil {
 		return err
 	}

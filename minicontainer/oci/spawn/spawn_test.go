@@ -3,6 +3,7 @@ package spawn
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ func TestMain(m *testing.M) {
 		fmt.Printf("uid %d gid %d pid %d\n", os.Getuid(), os.Getgid(), os.Getpid())
 		up, _ := os.ReadFile("/proc/uptime")
 		fmt.Printf("uptime %s", up)
+		session, _ := unix.Getsid(0)
+		fmt.Printf("session %d\n", session)
 		os.Exit(7)
 	}
 	os.Exit(m.Run())
@@ -192,5 +195,32 @@ func TestFormatMap(t *testing.T) {
 func TestFlagNames(t *testing.T) {
 	if got, want := FlagNames(unix.CLONE_NEWNS|unix.CLONE_NEWPID), "CLONE_NEWNS|CLONE_NEWPID"; got != want {
 		t.Errorf("FlagNames = %q; want %q", got, want)
+	}
+}
+
+// TestStartOrphan starts a process that is nobody's child here, and reads to its end.
+func TestStartOrphan(t *testing.T) {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exe.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	pid, err := Start(Process{Exe: exe, Argv: []string{"spawn-child"}, Env: []string{"GOGC=off"}, Orphan: true, Session: true,
+		Stdio: [3]*os.File{os.Stdin, w, w}})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.ECHILD {
+		t.Errorf("wait4 of the orphan = %v; want ECHILD", err)
+	}
+	out, err := io.ReadAll(r)
+	if want := fmt.Sprintf("session %d\n", pid); err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("the orphan printed %q, %v; want %q", out, err, want)
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"cutaway/unionfs"
 	"cutaway/unionfs/branch"
 	"cutaway/unionfs/layertar"
@@ -161,8 +159,8 @@ func (d *Driver) Remove(id string) error {
 	if err := unionfs.CheckID(id); err != nil {
 		return err
 	}
-	if there, err := unionfs.IsMountPoint(d.mnt(id)); err == nil && there || d.claims.Held(d.mnt(id)) {
-		return fmt.Errorf("remove layer %s: %s is mounted: %w", id, d.mnt(id), unix.EBUSY)
+	if err := d.claims.Free(d.mnt(id)); err != nil {
+		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	if err := unionfs.RemoveDir(d.dir("diff"), id, nil); err != nil {
 		return err
@@ -212,7 +210,7 @@ func (d *Driver) Diff(id, parent string, tar io.Writer) error {
 	if direct {
 		return branch.WriteTar(tar, d.diff(id), branch.AUFS{})
 	}
-	return treediff.WriteTar(d, id, parent, tar)
+	return treediff.Of(d).Diff(id, parent, tar)
 }
 
 // Changes compares diff/<id> with the folders below it.
@@ -222,7 +220,7 @@ func (d *Driver) Changes(id, parent string) ([]layertar.Change, error) {
 		return nil, err
 	}
 	if !direct {
-		return treediff.Changes(d, id, parent)
+		return treediff.Of(d).Changes(id, parent)
 	}
 	dirs, err := d.branches(id)
 	if err != nil {
@@ -240,7 +238,7 @@ func (d *Driver) DiffSize(id, parent string) (int64, error) {
 	if direct {
 		return branch.Size(d.diff(id))
 	}
-	return treediff.LayerSize(d, id, parent)
+	return treediff.Of(d).DiffSize(id, parent)
 }
 
 func (d *Driver) isParent(id, parent string) (bool, error) {

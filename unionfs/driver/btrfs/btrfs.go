@@ -3,7 +3,6 @@ package btrfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/unionfs"
-	"cutaway/unionfs/layertar"
 	"cutaway/unionfs/treediff"
 )
 
 // Driver is a store of subvolumes.
 type Driver struct {
+	treediff.Trees
 	home    string // .../btrfs
 	volumes string // .../btrfs/subvolumes
 	quotas  string // .../btrfs/quotas
@@ -26,6 +25,7 @@ type Driver struct {
 // Open needs home to lie on a btrfs.
 func Open(home string) (*Driver, error) {
 	d := &Driver{home: home, volumes: filepath.Join(home, "subvolumes"), quotas: filepath.Join(home, "quotas")}
+	d.Trees = treediff.Of(d)
 	if err := os.MkdirAll(d.volumes, 0o710); err != nil {
 		return nil, err
 	}
@@ -127,26 +127,6 @@ func (d *Driver) Mount(id string, _ unionfs.MountOptions) (*unionfs.Mount, error
 		return nil, fmt.Errorf("mount layer %s: %w", id, fs.ErrNotExist)
 	}
 	return unionfs.PlainMount(d.path(id)), nil
-}
-
-// Apply unpacks over the snapshot and carries deletions out.
-func (d *Driver) Apply(id string, tar io.Reader, limits layertar.Limits) (layertar.Result, error) {
-	return layertar.Apply(d.path(id), tar, layertar.ApplyOptions{Form: layertar.Execute, Limits: limits})
-}
-
-// Diff compares the two subvolumes.
-func (d *Driver) Diff(id, parent string, tar io.Writer) error {
-	return treediff.WriteTar(d, id, parent, tar)
-}
-
-// Changes compares the two subvolumes.
-func (d *Driver) Changes(id, parent string) ([]layertar.Change, error) {
-	return treediff.Changes(d, id, parent)
-}
-
-// DiffSize compares the two subvolumes.
-func (d *Driver) DiffSize(id, parent string) (int64, error) {
-	return treediff.LayerSize(d, id, parent)
 }
 
 // Metadata is empty, as Docker's is for btrfs.

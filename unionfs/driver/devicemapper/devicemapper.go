@@ -3,7 +3,6 @@ package devicemapper
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/unionfs"
-	"cutaway/unionfs/layertar"
 	"cutaway/unionfs/treediff"
 )
 
@@ -28,6 +26,7 @@ type Options struct {
 
 // Driver is a store of thin devices.
 type Driver struct {
+	treediff.Trees
 	home   string
 	pool   Pool
 	opts   Options
@@ -47,6 +46,7 @@ func Open(home string, pool Pool, opts Options) (*Driver, error) {
 		opts.Prefix = "cutaway-"
 	}
 	d := &Driver{home: home, pool: pool, opts: opts}
+	d.Trees = treediff.Of(d)
 	for _, sub := range []string{"metadata", "mnt", "devicemapper"} {
 		if err := os.MkdirAll(filepath.Join(home, sub), 0o700); err != nil {
 			return nil, err
@@ -166,8 +166,8 @@ func (d *Driver) Remove(id string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	if there, err := unionfs.IsMountPoint(d.mnt(id)); err == nil && there || d.claims.Held(d.mnt(id)) {
-		return fmt.Errorf("remove layer %s: %s is mounted: %w", id, d.mnt(id), unix.EBUSY)
+	if err := d.claims.Free(d.mnt(id)); err != nil {
+		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	return d.exclusive(func() error { return d.remove(id) })
 }
@@ -274,31 +274,6 @@ func (d *Driver) unmount(id string) error {
 		return err
 	}
 	return errors.Join(d.pool.Deactivate(d.activeName(id)), os.Remove(d.mnt(id)))
-}
-
-// Apply mounts, unpacks and carries deletions out.
-func (d *Driver) Apply(id string, tar io.Reader, limits layertar.Limits) (layertar.Result, error) {
-	m, err := d.Mount(id, unionfs.MountOptions{})
-	if err != nil {
-		return layertar.Result{}, err
-	}
-	res, err := layertar.Apply(m.Path, tar, layertar.ApplyOptions{Form: layertar.Execute, Limits: limits})
-	return res, errors.Join(err, m.Release())
-}
-
-// Diff compares the two devices' trees.
-func (d *Driver) Diff(id, parent string, tar io.Writer) error {
-	return treediff.WriteTar(d, id, parent, tar)
-}
-
-// Changes compares the two devices' trees.
-func (d *Driver) Changes(id, parent string) ([]layertar.Change, error) {
-	return treediff.Changes(d, id, parent)
-}
-
-// DiffSize compares the two devices' trees.
-func (d *Driver) DiffSize(id, parent string) (int64, error) {
-	return treediff.LayerSize(d, id, parent)
 }
 
 // Metadata is what `docker inspect` shows for devicemapper.

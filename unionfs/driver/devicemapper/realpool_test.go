@@ -1,22 +1,16 @@
 package devicemapper_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"cutaway/dmthin"
-	"cutaway/internal/vm"
+	"cutaway/internal/vm/vmtest"
 	"cutaway/unionfs"
-	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/devicemapper"
 )
 
@@ -97,39 +91,12 @@ func closeReal(t *testing.T, home string) {
 	}
 }
 
-// onScratch runs its arguments with a file system on the guest's disk: the plain folder
-// that judges needs xattrs, which the guest's tmpfs does not keep.
-const onScratch = `mkfs.ext4 -q -E lazy_itable_init=1 /dev/vda && mkdir /scratch && mount /dev/vda /scratch && exec "$@"`
-
-// The same suite on a real thin pool, in a virtual machine.
+// The same suite on a real thin pool, in a virtual machine. It is on a disk: the plain
+// folder that judges needs xattrs, which the guest's tmpfs does not keep.
 func TestContractInGuest(t *testing.T) {
 	if realPoolWanted() || testing.Short() {
 		t.Skip("this is the guest, or -short")
 	}
-	_, err := exec.LookPath("qemu-system-x86_64")
-	contract.Need(t, err == nil, "QEMU (package qemu-system-x86)")
-	cache, err := vm.DefaultCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
-	k, err := vm.Prepare(ctx, cache, "", nil)
-	contract.Need(t, err == nil, fmt.Sprintf("a kernel for the guest: %v", err))
-	root, err := vm.BuildInitramfs(ctx, cache, vm.InitramfsSpec{Kernel: k})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := vm.Boot(ctx, vm.Config{Kernel: k, Initramfs: root, CacheDir: cache, ScratchMB: 3072, Deadline: 2 * time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	var out, errs bytes.Buffer
-	code, err := m.Run(ctx, vm.Command{Args: []string{"sh", "-c", onScratch, "sh", vm.SelfPath, "-test.v", "-test.run", "^TestContract$"},
-		Stdout: &out, Stderr: &errs, Env: append(vm.GuestEnv("dumb"), withRealPool+"=1", "TMPDIR=/scratch")})
-	t.Logf("Linux %s:\n%s%s", m.Release, out.String(), errs.String())
-	if err != nil || code != 0 {
-		t.Errorf("the contract in the guest: exit %d, %v; its console:\n%s", code, err, m.Console(20))
-	}
+	t.Log(vmtest.Again(t, vmtest.Guest{ScratchMB: 3072, Format: true, Env: []string{withRealPool + "=1"}},
+		"-test.v", "-test.run", "^TestContract$"))
 }

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"cutaway/unionfs"
 	"cutaway/unionfs/branch"
 	"cutaway/unionfs/layertar"
@@ -88,8 +86,8 @@ func (d *Driver) Remove(id string) error {
 		return err
 	}
 	merged := d.path(id, "merged")
-	if there, err := unionfs.IsMountPoint(merged); err == nil && there || d.claims.Held(merged) {
-		return fmt.Errorf("remove layer %s: %s is mounted: %w", id, merged, unix.EBUSY)
+	if err := d.claims.Free(merged); err != nil {
+		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	return unionfs.RemoveDir(d.home, id, d.unlink)
 }
@@ -153,7 +151,7 @@ func (d *Driver) Diff(id, parent string, tar io.Writer) error {
 	if direct {
 		return branch.WriteTar(tar, d.path(id, "diff"), d.marks)
 	}
-	return treediff.WriteTar(d, id, parent, tar)
+	return treediff.Of(d).Diff(id, parent, tar)
 }
 
 // Changes compares <id>/diff with the stack below it.
@@ -163,7 +161,7 @@ func (d *Driver) Changes(id, parent string) ([]layertar.Change, error) {
 		return nil, err
 	}
 	if !direct {
-		return treediff.Changes(d, id, parent)
+		return treediff.Of(d).Changes(id, parent)
 	}
 	lowers, err := d.lowerDirs(id)
 	if err != nil {
@@ -181,7 +179,7 @@ func (d *Driver) DiffSize(id, parent string) (int64, error) {
 	if direct {
 		return branch.Size(d.path(id, "diff"))
 	}
-	return treediff.LayerSize(d, id, parent)
+	return treediff.Of(d).DiffSize(id, parent)
 }
 
 // isParent compares the lower file with what it would be on top of parent.

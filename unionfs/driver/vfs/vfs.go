@@ -3,19 +3,18 @@ package vfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"cutaway/unionfs"
-	"cutaway/unionfs/layertar"
 	"cutaway/unionfs/quota"
 	"cutaway/unionfs/treediff"
 )
 
 // Driver is a store of full copies.
 type Driver struct {
+	treediff.Trees
 	home  string // .../vfs
 	dirs  string // .../vfs/dir
 	limit *quota.Control
@@ -29,6 +28,7 @@ func Open(home string) (*Driver, error) {
 	if err := os.MkdirAll(d.dirs, 0o710); err != nil {
 		return nil, err
 	}
+	d.Trees = treediff.Of(d)
 	d.limit, d.noQuo = quota.Open(d.dirs)
 	if _, err := unionfs.Sweep(d.dirs, nil); err != nil {
 		return nil, err
@@ -98,26 +98,6 @@ func (d *Driver) Mount(id string, _ unionfs.MountOptions) (*unionfs.Mount, error
 		return nil, fmt.Errorf("mount layer %s: %w", id, fs.ErrNotExist)
 	}
 	return unionfs.PlainMount(d.path(id)), nil
-}
-
-// Apply unpacks over the copy and carries deletions out.
-func (d *Driver) Apply(id string, tar io.Reader, limits layertar.Limits) (layertar.Result, error) {
-	return layertar.Apply(d.path(id), tar, layertar.ApplyOptions{Form: layertar.Execute, Limits: limits})
-}
-
-// Diff compares the two copies.
-func (d *Driver) Diff(id, parent string, tar io.Writer) error {
-	return treediff.WriteTar(d, id, parent, tar)
-}
-
-// Changes compares the two copies.
-func (d *Driver) Changes(id, parent string) ([]layertar.Change, error) {
-	return treediff.Changes(d, id, parent)
-}
-
-// DiffSize compares the two copies.
-func (d *Driver) DiffSize(id, parent string) (int64, error) {
-	return treediff.LayerSize(d, id, parent)
 }
 
 // Metadata is empty, as Docker's is for vfs.

@@ -63,3 +63,15 @@ errors: No known data errors
 		}
 	}
 }
+
+func FuzzParseDevices(f *testing.F) {
+	f.Add("cutaway", "config:\n\n\tNAME STATE\n\tcutaway ONLINE\n\t  /tmp/pool.img ONLINE\n\nerrors: none\n")
+	f.Add("", "config:\n")
+	f.Fuzz(func(t *testing.T, pool, status string) {
+		for _, d := range parseDevices(pool, status) {
+			if d == "" {
+				t.Error("a device without a name")
+			}
+		}
+	})
+}

@@ -3,7 +3,6 @@ package zfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -13,15 +12,13 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"cutaway/unionfs"
-	"cutaway/unionfs/layertar"
 	"cutaway/unionfs/treediff"
 )
 
 // Driver is a store of datasets.
 type Driver struct {
+	treediff.Trees
 	home    string // .../zfs
 	dataset string // the dataset that the layers' are made in, such as "pool/docker"
 	claims  unionfs.Claims
@@ -44,7 +41,9 @@ func Open(home, dataset string) (*Driver, error) {
 	if err := os.MkdirAll(filepath.Join(home, "graph"), 0o710); err != nil {
 		return nil, err
 	}
-	return &Driver{home: home, dataset: dataset}, nil
+	d := &Driver{home: home, dataset: dataset}
+	d.Trees = treediff.Of(d)
+	return d, nil
 }
 
 // Name is "zfs".
@@ -115,8 +114,8 @@ func (d *Driver) Remove(id string) error {
 	if err := unionfs.CheckID(id); err != nil {
 		return err
 	}
-	if there, err := unionfs.IsMountPoint(d.mountPoint(id)); err == nil && there || d.claims.Held(d.mountPoint(id)) {
-		return fmt.Errorf("remove layer %s: %s is mounted: %w", id, d.mountPoint(id), unix.EBUSY)
+	if err := d.claims.Free(d.mountPoint(id)); err != nil {
+		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	err := whileBusy("destroy", "-r", d.name(id))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -208,31 +207,6 @@ func (d *Driver) unmount(id string) error {
 		return nil
 	}
 	return err
-}
-
-// Apply mounts, unpacks and carries deletions out.
-func (d *Driver) Apply(id string, tar io.Reader, limits layertar.Limits) (layertar.Result, error) {
-	m, err := d.Mount(id, unionfs.MountOptions{})
-	if err != nil {
-		return layertar.Result{}, err
-	}
-	res, err := layertar.Apply(m.Path, tar, layertar.ApplyOptions{Form: layertar.Execute, Limits: limits})
-	return res, errors.Join(err, m.Release())
-}
-
-// Diff compares the two datasets.
-func (d *Driver) Diff(id, parent string, tar io.Writer) error {
-	return treediff.WriteTar(d, id, parent, tar)
-}
-
-// Changes compares the two datasets.
-func (d *Driver) Changes(id, parent string) ([]layertar.Change, error) {
-	return treediff.Changes(d, id, parent)
-}
-
-// DiffSize compares the two datasets.
-func (d *Driver) DiffSize(id, parent string) (int64, error) {
-	return treediff.LayerSize(d, id, parent)
 }
 
 // Space is what zfs counts for one layer.

@@ -3,6 +3,8 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -39,7 +41,11 @@ func TestMain(m *testing.M) { contract.Main(m, openDriver) }
 func newStore(t *testing.T) *image.Store {
 	t.Helper()
 	contract.Need(t, os.Geteuid() == 0, "root, for overlay mounts")
-	root := contract.TempDir(t)
+	return openStore(t, contract.TempDir(t))
+}
+
+func openStore(t *testing.T, root string) *image.Store {
+	t.Helper()
 	d, err := openDriver(filepath.Join(root, "overlay2"))
 	if err != nil {
 		t.Fatal(err)
@@ -251,6 +257,40 @@ func TestBadTransfers(t *testing.T) {
 			}
 			if after := listing(t, to.Root()); after != before {
 				t.Errorf("store after %s:\n%swant as before:\n%s", what, after, before)
+			}
+		})
+	}
+}
+
+// TestFullDisk pulls an image onto a disk that has room for its first layer only:
+// the disk is full in the middle of a download, or of unpacking.
+func TestFullDisk(t *testing.T) {
+	srv, from := newServer(t), newStore(t)
+	noise := make([]byte, 4<<20) // such as does not compress
+	rand.Read(noise)
+	b := from.NewBuilder(build(t, from, nil, "small"), time.Unix(1_700_000_000, 0))
+	b.AddFiles("ADD noise", []image.File{{Name: "noise", Mode: 0o644, Data: noise}})
+	b.AddFiles("ADD much", []image.File{{Name: "much", Mode: 0o644, Data: bytes.Repeat([]byte("much"), 4<<20)}})
+	img, err := b.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := srv.ref(t, "app:v1")
+	if _, err := registry.Push(context.Background(), from, img, ref, registry.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []string{"2m", "6m", "12m"} { // in the download, in the second layer, in the third
+		t.Run(size, func(t *testing.T) {
+			dir := contract.TempDir(t)
+			contract.Command(t, "mount", "-t", "tmpfs", "-o", "size="+size, "cutaway", dir)
+			t.Cleanup(func() { contract.Command(t, "umount", dir) })
+			to := openStore(t, dir)
+			before := listing(t, dir)
+			if p, err := registry.Pull(context.Background(), to, ref, registry.Options{}); !errors.Is(err, unix.ENOSPC) {
+				t.Errorf("Pull onto a full disk = %+v, %v; want ENOSPC", p, err)
+			}
+			if after := listing(t, dir); after != before {
+				t.Errorf("store after a full disk:\n%swant as before:\n%s", after, before)
 			}
 		})
 	}
