@@ -32,7 +32,7 @@ func newSmallEngine(t *testing.T) (*minicontainer.Engine, disk) {
 	must(t, err)
 	must(t, unix.Mount("cutaway-full", dir, "tmpfs", 0, "size=32m"))
 	t.Cleanup(func() {
-		must(t, unix.Unmount(dir, 0))
+		must(t, unix.Unmount(dir, unix.MNT_DETACH)) // a shim may be on its way out
 		must(t, os.Remove(dir))
 	})
 	return newEngineIn(t, dir), disk{t, dir}
