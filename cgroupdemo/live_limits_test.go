@@ -144,11 +144,14 @@ func TestLiveAccount(t *testing.T) {
 		t.Errorf("the group was billed %v, the program says %v", billed, said)
 	}
 	const size = 32 << 20
-	ask[int](t, h, RequestAllocate, AllocateArgs{Bytes: size, Step: 1 << 20, Hold: time.Minute}) // until the test ends
+	answer := ask[int](t, h, RequestAllocate, AllocateArgs{Bytes: size, Step: 1 << 20, Hold: 5 * time.Second})
 	waitUntil(t, "the memory is charged", func() bool { return g.Memory().Usage.Value > size })
 	m := g.Memory()
 	if m.Anon.Value < size*9/10 || m.Stat.Err != nil || m.Peak.Err != nil {
 		t.Errorf("memory by kind: anon %d of %d, %v, %v", m.Anon.Value, size, m.Stat.Err, m.Peak.Err)
+	}
+	if took := <-answer; took != size {
+		t.Errorf("the program took %d; want %d", took, size)
 	}
 	if p := g.PIDs(); p.Current.Value < 2 || p.Max.Value != Unlimited {
 		t.Errorf("tasks = %+v; want the helper's threads, without limit", p)
