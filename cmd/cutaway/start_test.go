@@ -15,8 +15,8 @@ import (
 // every stage of a container, of every lab's worker, in every guest. Allocations
 // are counted, not time: they are the same on a busy machine.
 const (
-	ourAllocs, ourBytes     = 100, 12 << 10
-	theirAllocs, theirBytes = 200, 36 << 10
+	ourAllocs, ourBytes     = 80, 6 << 10
+	theirAllocs, theirBytes = 150, 20 << 10
 )
 
 // known are packages that need more, with about twice what they take now.
