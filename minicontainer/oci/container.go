@@ -56,6 +56,11 @@ func (c *Container) Start() error {
 	if err := c.release(); err != nil {
 		return err
 	}
+	if c.stage != nil {
+		if err := c.stage.awaitExec(); err != nil {
+			return err
+		}
+	}
 	if err := runHooks("poststart", c.Bundle, hookLists(c.Spec).Poststart, c.hookState(specs.StateRunning)); err != nil {
 		return errors.Join(err, c.signal(unix.SIGKILL))
 	}
@@ -95,7 +100,7 @@ func (c *Container) Kill(sig unix.Signal) error {
 }
 
 func (c *Container) signal(sig unix.Signal) error {
-	fd, err := c.pidfd()
+	fd, err := c.openPidfd()
 	if err != nil {
 		return err
 	}
