@@ -3,6 +3,7 @@ package oci
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/capability"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -41,15 +42,22 @@ func planCapabilities(c *specs.LinuxCapabilities) (capabilities, error) {
 
 func capMask(names []string) uint64 {
 	var mask uint64
-	for _, c := range capability.ListKnown() {
-		for _, name := range names {
-			if strings.EqualFold(name, capName(c)) {
-				mask |= 1 << uint(c)
-			}
+	for _, name := range names {
+		if c, known := capNumbers()[strings.ToUpper(name)]; known {
+			mask |= 1 << uint(c)
 		}
 	}
 	return mask
 }
+
+// capNumbers finds a capability by its name.
+var capNumbers = sync.OnceValue(func() map[string]capability.Cap {
+	numbers := map[string]capability.Cap{}
+	for _, c := range capability.ListKnown() {
+		numbers[capName(c)] = c
+	}
+	return numbers
+})
 
 // capName is the manual page's name, such as CAP_NET_RAW.
 func capName(c capability.Cap) string { return "CAP_" + strings.ToUpper(c.String()) }
