@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Setup is what the init stage was given for building the tree.
+// Setup is what there is to build the tree from.
 type Setup struct {
 	Spec    *specs.Spec
 	Path    string     // the root file system's folder, as the host names it

@@ -13,12 +13,15 @@ const (
 	wordAllow  = 10 // two errnos
 	wordNoEnd  = 12 // 1: a result of zero is a failure
 	wordIndex  = 13
-	wordText   = 14 // the name, and
-	wordLength = 15 // how long it is
+	wordText   = 14 // the name with room for an errno (errnoLine), and
+	wordLength = 15 // how long that is
 
 	words    = 16
 	callSize = 8 * words
 )
+
+// errnoLine follows the name of a call; the digits are filled in when it fails.
+const errnoLine = ": errno 000\n"
 
 // jump is the number of a call that is none: go on at the address in the first argument.
 const jump = ^uint64(0)
@@ -94,7 +97,7 @@ func (c *Call) put(base, data uint64, word func(int, uint64)) {
 	}
 	word(wordIndex, uint64(c.index))
 	word(wordText, data+c.text.value)
-	word(wordLength, uint64(len(c.name)+1))
+	word(wordLength, uint64(len(c.name)+len(errnoLine)))
 }
 
 // resultAddress is where the result of the call is written.

@@ -98,10 +98,25 @@ fail:
 	SYSCALL
 	TESTQ AX, AX
 	JGT exit
-	// Nobody listens any more: the call's name goes to standard error.
-	MOVQ $2, DI
+	// Nobody listens any more: the call's name goes to standard error, with the
+	// errno in the three digits before the end of its line.
 	MOVQ 112(R12), SI
-	MOVQ 120(R12), DX
+	MOVQ 120(R12), BX
+	LEAQ -2(SI)(BX*1), DI
+	MOVQ 64(R12), AX
+	NEGQ AX
+	MOVQ $10, CX
+	MOVQ $3, R8
+digit:
+	XORL DX, DX
+	DIVQ CX
+	ADDQ $0x30, DX
+	MOVB DX, (DI)
+	DECQ DI
+	DECQ R8
+	JNZ digit
+	MOVQ $2, DI
+	MOVQ BX, DX
 	MOVQ $1, AX
 	SYSCALL
 

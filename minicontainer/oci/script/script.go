@@ -84,7 +84,7 @@ func (s *Script) Words(words ...Arg) Arg {
 
 // Call adds a system call. The name is for the error, should it fail.
 func (s *Script) Call(name string, number uintptr, args ...Arg) *Call {
-	c := &Call{name: name, text: s.Bytes([]byte(name + "\n")), number: uint64(number), index: len(s.calls)}
+	c := &Call{name: name, text: s.Bytes([]byte(name + errnoLine)), number: uint64(number), index: len(s.calls)}
 	copy(c.args[:], args)
 	s.calls = append(s.calls, c)
 	return c

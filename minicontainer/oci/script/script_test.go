@@ -64,6 +64,37 @@ func performOutside(t *testing.T, write func(out int) *Script) (string, error) {
 	return string(text), s.Error(index, errno)
 }
 
+// TestLastWords: with nobody at the wire a failure goes to standard error.
+func TestLastWords(t *testing.T) {
+	if !Available {
+		t.Skip("the program exists for amd64 only")
+	}
+	_, far := socketpair(t)
+	memory, err := NewMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.File.Close()
+	s := &Script{}
+	s.Call("close the wire", unix.SYS_CLOSE, Int(3))
+	s.Call("listen nowhere", unix.SYS_LISTEN, Int(-1), Int(0)).Allow(unix.EBADF)
+	s.Call("keyctl", unix.SYS_KEYCTL, Int(unix.KEYCTL_GET_KEYRING_ID), Int(0x7ffffff0), Int(0))
+	if err := memory.Write(First, s); err != nil {
+		t.Fatal(err)
+	}
+	exe, err := Image(3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exe.Close()
+	cmd := exec.Command(fmt.Sprintf("/proc/self/fd/%d", exe.Fd()))
+	cmd.ExtraFiles = []*os.File{far, memory.File}
+	out, err := cmd.CombinedOutput()
+	if want := fmt.Sprintf("keyctl: errno %d\n", unix.ENOKEY); string(out) != want || err == nil {
+		t.Errorf("the program said %q, %v; want %q and a failure", out, err, want)
+	}
+}
+
 // performHere has Perform do it.
 func performHere(t *testing.T, write func(out int) *Script) (string, error) {
 	near, far := socketpair(t)
