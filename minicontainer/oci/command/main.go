@@ -22,9 +22,13 @@ const (
 // too, only later: the applets of the built-in image are this program as well, and
 // `echo oci` means something else.
 func init() {
-	if path.Base(os.Args[0]) == "cutaway" && len(os.Args) > 1 && os.Args[1] == "oci" {
-		os.Exit(Run(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	if path.Base(os.Args[0]) != "cutaway" || len(os.Args) < 2 || os.Args[1] != "oci" {
+		return
 	}
+	// On another goroutine: until main begins this one is bound to the first thread,
+	// and two threads would have to change places whenever it waits for a third.
+	go func() { os.Exit(Run(os.Args[2:], os.Stdin, os.Stdout, os.Stderr)) }()
+	select {}
 }
 
 // call is one call of the runtime: its streams, and runc's global options.
