@@ -25,6 +25,7 @@ var known = map[string][2]int{
 	"github.com/opencontainers/go-digest":             {1700, 190 << 10}, // compiles expressions
 	"github.com/google/go-containerregistry/pkg/name": {600, 52 << 10},
 	"github.com/hanwen/go-fuse/v2/fuse":               {520, 100 << 10}, // the table of its operations
+	"github.com/olekukonko/errors":                    {700, 132 << 10}, // fills a pool
 	"github.com/ulikunitz/xz":                         {10, 68 << 10},   // tables of CRC-64
 }
 

@@ -1,10 +1,13 @@
 package present
 
 import (
-	"fmt"
 	"io"
 	"math"
 	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
 )
 
 // Table writes rows under heads. On a terminal each cell is wrapped to its
@@ -15,80 +18,34 @@ func (s Style) Table(out io.Writer, heads []string, rows [][]string) {
 	if s.Width == 0 {
 		width = math.MaxInt32
 	}
-	g := grid{out: out, boxes: s.Boxes, widths: make([]int, len(heads))}
-	share := shares(heads, rows, width)
-	head := g.wrap(heads, share)
-	var body [][][]string
+	widths := shares(heads, rows, width)
+	rendition := tw.Rendition{Borders: tw.BorderNone, Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone}}
+	if s.Boxes {
+		rendition = tw.Rendition{Symbols: tw.NewSymbols(tw.StyleLight)}
+	}
+	table := tablewriter.NewTable(out,
+		tablewriter.WithRenderer(renderer.NewBlueprint(rendition)),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAlignment(tw.AlignLeft),
+		tablewriter.WithEastAsian(false),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithTrimSpace(tw.Off),
+	)
+	table.Header(wrapCells(heads, widths))
 	for _, row := range rows {
-		body = append(body, g.wrap(row, share))
+		table.Append(wrapCells(row, widths))
 	}
-	g.rule("┌", "┬", "┐")
-	g.row(head)
-	if len(body) > 0 {
-		g.rule("├", "┼", "┤")
-	}
-	for _, row := range body {
-		g.row(row)
-	}
-	g.rule("└", "┴", "┘")
+	table.Render()
 }
 
-// grid is where a table's lines go: each column is as wide as its widest line.
-type grid struct {
-	out    io.Writer
-	boxes  bool
-	widths []int
-}
-
-// wrap breaks a row's cells into lines and makes room for them.
-func (g grid) wrap(row []string, share []int) [][]string {
-	wrapped := make([][]string, len(g.widths))
-	for i, cell := range row {
-		wrapped[i] = wrap(cell, share[i])
-		for _, line := range wrapped[i] {
-			g.widths[i] = max(g.widths[i], cells(line))
-		}
+func wrapCells(cells []string, widths []int) []string {
+	wrapped := make([]string, len(cells))
+	for i, c := range cells {
+		wrapped[i] = strings.Join(wrap(c, widths[i]), "\n")
 	}
 	return wrapped
-}
-
-// row is as high as its highest cell.
-func (g grid) row(cells [][]string) {
-	height := 0
-	for _, lines := range cells {
-		height = max(height, len(lines))
-	}
-	for n := range height {
-		g.line(cells, n)
-	}
-}
-
-// line writes line n of each cell, or space where a cell has fewer.
-func (g grid) line(row [][]string, n int) {
-	bar := ""
-	if g.boxes {
-		bar = "│"
-	}
-	for i, lines := range row {
-		text := ""
-		if n < len(lines) {
-			text = lines[n]
-		}
-		fmt.Fprint(g.out, bar, " ", text, strings.Repeat(" ", g.widths[i]-cells(text)+1))
-	}
-	fmt.Fprintln(g.out, bar)
-}
-
-// rule is a line between two rows, which tables without boxes do without.
-func (g grid) rule(left, cross, right string) {
-	if !g.boxes {
-		return
-	}
-	var parts []string
-	for _, width := range g.widths {
-		parts = append(parts, strings.Repeat("─", width+2))
-	}
-	fmt.Fprintln(g.out, left+strings.Join(parts, cross)+right)
 }
 
 // shares divides the width: a column that needs less than an equal share gives
