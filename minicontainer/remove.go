@@ -66,9 +66,7 @@ func (e *Engine) RemoveLocked(c *Container, o RemoveOptions) error {
 	if err := e.saveState(c); err != nil && !noRoom(err) {
 		return err
 	}
-	// A cp or diff of a stopped container mounts its layers. Killed in the middle,
-	// it leaves them mounted.
-	if err := errors.Join(e.unmountLayers(c.ID), e.Images.RemoveRoot(c.ID)); err != nil {
+	if err := e.removeLayers(c.ID); err != nil {
 		return err
 	}
 	if err := e.dropVolumes(c, o.Volumes); err != nil {
@@ -78,6 +76,17 @@ func (e *Engine) RemoveLocked(c *Container, o RemoveOptions) error {
 		return err
 	}
 	return removeFolder(e.containerDir(c.ID))
+}
+
+// removeLayers removes the container's layers.
+func (e *Engine) removeLayers(id string) error {
+	err := e.Images.RemoveRoot(id)
+	if !errors.Is(err, unix.EBUSY) {
+		return err
+	}
+	// A cp or diff of a stopped container mounts its layers. Killed in the middle,
+	// it leaves them mounted.
+	return errors.Join(e.unmountLayers(id), e.Images.RemoveRoot(id))
 }
 
 // removeFolder removes the record first: without it the rest is known to be

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +39,7 @@ func (s *stage) sendOrders() error {
 	}
 	spec := *s.spec
 	spec.Process = s.process
-	raw, err := json.Marshal(spec)
+	raw, err := FormatSpec(&spec)
 	if err != nil {
 		return err
 	}

@@ -4,45 +4,46 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"reflect"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // document is config.json as far as Linux needs it, with the big and rare parts
-// left as text. Before encoding/json decodes a value it prepares for every type
-// that can be reached from there. For the whole of specs.Spec, with Windows,
-// Solaris and virtual machines in it, that takes longer than all the mounts of a
-// container.
+// left as text. Before encoding/json reads or writes a value it prepares for
+// every type that can be reached from there. For the whole of specs.Spec, with
+// Windows, Solaris and virtual machines in it, that takes longer than all the
+// mounts of a container.
 type document struct {
 	Version     string            `json:"ociVersion"`
-	Process     *specs.Process    `json:"process"`
-	Root        *specs.Root       `json:"root"`
-	Hostname    string            `json:"hostname"`
-	Domainname  string            `json:"domainname"`
-	Mounts      []specs.Mount     `json:"mounts"`
-	Hooks       json.RawMessage   `json:"hooks"`
-	Annotations map[string]string `json:"annotations"`
+	Process     *specs.Process    `json:"process,omitempty"`
+	Root        *specs.Root       `json:"root,omitempty"`
+	Hostname    string            `json:"hostname,omitempty"`
+	Domainname  string            `json:"domainname,omitempty"`
+	Mounts      []specs.Mount     `json:"mounts,omitempty"`
+	Hooks       json.RawMessage   `json:"hooks,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
 	Linux       linuxDocument     `json:"linux"`
 }
 
 type linuxDocument struct {
-	UIDMappings       []specs.LinuxIDMapping           `json:"uidMappings"`
-	GIDMappings       []specs.LinuxIDMapping           `json:"gidMappings"`
-	Sysctl            map[string]string                `json:"sysctl"`
-	Resources         json.RawMessage                  `json:"resources"`
-	CgroupsPath       string                           `json:"cgroupsPath"`
-	Namespaces        []specs.LinuxNamespace           `json:"namespaces"`
-	Devices           []specs.LinuxDevice              `json:"devices"`
-	NetDevices        json.RawMessage                  `json:"netDevices"`
-	Seccomp           json.RawMessage                  `json:"seccomp"`
-	RootfsPropagation string                           `json:"rootfsPropagation"`
-	MaskedPaths       []string                         `json:"maskedPaths"`
-	ReadonlyPaths     []string                         `json:"readonlyPaths"`
-	MountLabel        string                           `json:"mountLabel"`
-	IntelRdt          json.RawMessage                  `json:"intelRdt"`
-	MemoryPolicy      json.RawMessage                  `json:"memoryPolicy"`
-	Personality       json.RawMessage                  `json:"personality"`
-	TimeOffsets       map[string]specs.LinuxTimeOffset `json:"timeOffsets"`
+	UIDMappings       []specs.LinuxIDMapping           `json:"uidMappings,omitempty"`
+	GIDMappings       []specs.LinuxIDMapping           `json:"gidMappings,omitempty"`
+	Sysctl            map[string]string                `json:"sysctl,omitempty"`
+	Resources         json.RawMessage                  `json:"resources,omitempty"`
+	CgroupsPath       string                           `json:"cgroupsPath,omitempty"`
+	Namespaces        []specs.LinuxNamespace           `json:"namespaces,omitempty"`
+	Devices           []specs.LinuxDevice              `json:"devices,omitempty"`
+	NetDevices        json.RawMessage                  `json:"netDevices,omitempty"`
+	Seccomp           json.RawMessage                  `json:"seccomp,omitempty"`
+	RootfsPropagation string                           `json:"rootfsPropagation,omitempty"`
+	MaskedPaths       []string                         `json:"maskedPaths,omitempty"`
+	ReadonlyPaths     []string                         `json:"readonlyPaths,omitempty"`
+	MountLabel        string                           `json:"mountLabel,omitempty"`
+	IntelRdt          json.RawMessage                  `json:"intelRdt,omitempty"`
+	MemoryPolicy      json.RawMessage                  `json:"memoryPolicy,omitempty"`
+	Personality       json.RawMessage                  `json:"personality,omitempty"`
+	TimeOffsets       map[string]specs.LinuxTimeOffset `json:"timeOffsets,omitempty"`
 }
 
 // ParseSpec decodes a config.json. linux may be missing; it is then empty, so
@@ -65,7 +66,7 @@ func parseSpec(raw []byte, all bool) (*specs.Spec, error) {
 		Namespaces: l.Namespaces, Devices: l.Devices, RootfsPropagation: l.RootfsPropagation, MaskedPaths: l.MaskedPaths,
 		ReadonlyPaths: l.ReadonlyPaths, MountLabel: l.MountLabel, TimeOffsets: l.TimeOffsets}
 	if !all {
-		l.Resources, l.Seccomp = nil, nil
+		d.Linux.Resources, d.Linux.Seccomp = nil, nil
 	}
 	for i, m := range spec.Mounts {
 		// A relative destination is an old tolerance of runc that bundles rely on.
@@ -73,29 +74,63 @@ func parseSpec(raw []byte, all bool) (*specs.Spec, error) {
 			spec.Mounts[i].Destination = filepath.Join("/", m.Destination)
 		}
 	}
-	return spec, decodeParts(spec, d.Hooks, l)
+	return spec, decodeParts(spec, &d)
+}
+
+// FormatSpec is the way back: the config.json that ParseSpec reads.
+func FormatSpec(spec *specs.Spec) ([]byte, error) {
+	if spec.Linux == nil {
+		bare := *spec
+		bare.Linux = &specs.Linux{}
+		spec = &bare
+	}
+	d := document{Version: spec.Version, Process: spec.Process, Root: spec.Root, Hostname: spec.Hostname, Domainname: spec.Domainname,
+		Mounts: spec.Mounts, Annotations: spec.Annotations}
+	l := spec.Linux
+	d.Linux = linuxDocument{UIDMappings: l.UIDMappings, GIDMappings: l.GIDMappings, Sysctl: l.Sysctl, CgroupsPath: l.CgroupsPath,
+		Namespaces: l.Namespaces, Devices: l.Devices, RootfsPropagation: l.RootfsPropagation, MaskedPaths: l.MaskedPaths,
+		ReadonlyPaths: l.ReadonlyPaths, MountLabel: l.MountLabel, TimeOffsets: l.TimeOffsets}
+	for _, p := range parts(spec, &d) {
+		if reflect.ValueOf(p.value).Elem().IsZero() {
+			continue
+		}
+		text, err := json.Marshal(p.value)
+		if err != nil {
+			return nil, fmt.Errorf("config.json: %s: %w", p.name, err)
+		}
+		*p.text = text
+	}
+	return json.Marshal(d)
+}
+
+// part is one that the document has as text.
+type part struct {
+	name  string
+	text  *json.RawMessage
+	value any // a pointer to where the spec has it
+}
+
+func parts(spec *specs.Spec, d *document) []part {
+	l := &d.Linux
+	return []part{
+		{"hooks", &d.Hooks, &spec.Hooks},
+		{"linux.resources", &l.Resources, &spec.Linux.Resources},
+		{"linux.netDevices", &l.NetDevices, &spec.Linux.NetDevices},
+		{"linux.seccomp", &l.Seccomp, &spec.Linux.Seccomp},
+		{"linux.intelRdt", &l.IntelRdt, &spec.Linux.IntelRdt},
+		{"linux.memoryPolicy", &l.MemoryPolicy, &spec.Linux.MemoryPolicy},
+		{"linux.personality", &l.Personality, &spec.Linux.Personality},
+	}
 }
 
 // decodeParts decodes what was left as text, where there is any.
-func decodeParts(spec *specs.Spec, hooks json.RawMessage, l linuxDocument) error {
-	for _, part := range []struct {
-		name string
-		text json.RawMessage
-		into any
-	}{
-		{"hooks", hooks, &spec.Hooks},
-		{"linux.resources", l.Resources, &spec.Linux.Resources},
-		{"linux.netDevices", l.NetDevices, &spec.Linux.NetDevices},
-		{"linux.seccomp", l.Seccomp, &spec.Linux.Seccomp},
-		{"linux.intelRdt", l.IntelRdt, &spec.Linux.IntelRdt},
-		{"linux.memoryPolicy", l.MemoryPolicy, &spec.Linux.MemoryPolicy},
-		{"linux.personality", l.Personality, &spec.Linux.Personality},
-	} {
-		if len(part.text) == 0 {
+func decodeParts(spec *specs.Spec, d *document) error {
+	for _, p := range parts(spec, d) {
+		if len(*p.text) == 0 {
 			continue
 		}
-		if err := json.Unmarshal(part.text, part.into); err != nil {
-			return fmt.Errorf("config.json: %s: %w", part.name, err)
+		if err := json.Unmarshal(*p.text, p.value); err != nil {
+			return fmt.Errorf("config.json: %s: %w", p.name, err)
 		}
 	}
 	return nil

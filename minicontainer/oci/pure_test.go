@@ -61,6 +61,35 @@ func FuzzParseSpec(f *testing.F) {
 	})
 }
 
+// TestFormatSpec: what is written is what is read again.
+func TestFormatSpec(t *testing.T) {
+	shares, root, one := uint64(512), false, int64(1)
+	full := Example(true)
+	full.Hostname, full.Domainname, full.Annotations = "h", "d", map[string]string{"a": "b"}
+	full.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/true", Args: []string{"true"}}}}
+	full.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares}, Pids: &specs.LinuxPids{Limit: &one},
+		Devices: []specs.LinuxDeviceCgroup{{Allow: root, Access: "rwm"}}}
+	full.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{
+		{Names: []string{"read"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 1, Value: 2, Op: specs.OpEqualTo}}}}}
+	full.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
+	full.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 1}}
+	full.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+	full.Linux.RootfsPropagation, full.Linux.MountLabel, full.Linux.CgroupsPath = "slave", "l", "/c"
+	for _, spec := range []*specs.Spec{full, {Version: "1.0.2", Linux: &specs.Linux{}}} {
+		text, err := FormatSpec(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseSpec(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(spec, got); diff != "" {
+			t.Errorf("ParseSpec(FormatSpec) differs (-written +read):\n%s", diff)
+		}
+	}
+}
+
 func TestValidateID(t *testing.T) {
 	for id, ok := range map[string]bool{"a": true, "A_b+c.d-9": true, "": false, "..": false, "a/b": false, "a b": false, "ä": false} {
 		if err := ValidateID(id); (err == nil) != ok {

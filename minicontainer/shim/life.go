@@ -1,7 +1,6 @@
 package shim
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -104,7 +103,7 @@ func (l *life) writeBundle() error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(spec)
+	text, err := oci.FormatSpec(spec)
 	if err != nil {
 		return err
 	}
