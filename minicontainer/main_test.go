@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/minicontainer"
 	"cutaway/minicontainer/shim"
 	"cutaway/netdemo"
@@ -60,14 +61,6 @@ func removeGroup() {
 	}
 }
 
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatalf("needs %s", what)
-	}
-	t.Skipf("needs %s", what)
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -80,9 +73,7 @@ func must(t testing.TB, err error) {
 // nothing of them.
 func newEngine(t testing.TB) *minicontainer.Engine {
 	t.Helper()
-	if os.Getuid() != 0 {
-		missing(t, "root")
-	}
+	needs.Root(t)
 	root, err := os.MkdirTemp("/dev/shm", "cutaway-mini")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(root) })
@@ -105,7 +96,7 @@ func addBusybox(t testing.TB, e *minicontainer.Engine) {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
 	if err != nil {
-		missing(t, "busybox (package busybox-static)")
+		needs.Missing(t, "busybox (package busybox-static)")
 	}
 	files := []image.File{{Name: "bin/busybox", Mode: 0o755, Data: busybox}}
 	out, err := exec.Command("/bin/busybox", "--list").Output()

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // engine is a real Docker Engine in namespaces of its own; see scripts/engine.sh.
@@ -22,10 +24,10 @@ type engine struct {
 }
 
 func startEngine(t *testing.T) *engine {
-	needRoot(t)
-	needTool(t, "dockerd", "docker.io")
-	needTool(t, "iptables-legacy", "iptables")
-	needTool(t, "busybox", "busybox-static")
+	needs.Root(t)
+	needs.Program(t, "dockerd", "docker.io")
+	needs.Program(t, "iptables-legacy", "iptables")
+	needs.Program(t, "busybox", "busybox-static")
 	dir, err := os.MkdirTemp("", "cutaway-engine-")
 	must(t, err)
 	e := &engine{t, dir}

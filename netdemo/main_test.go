@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cutaway/internal/needs"
 )
 
 // The test binary is started again as the userland proxy.
@@ -17,35 +19,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// required turns a skip that this machine could satisfy into a failure.
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatalf("needs %s", what)
-	}
-	t.Skipf("needs %s", what)
-}
-
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		missing(t, "root")
-	}
-}
-
-func needTool(t testing.TB, tool, debianPackage string) string {
-	t.Helper()
-	path, err := exec.LookPath(tool)
-	if err != nil {
-		missing(t, tool+" (package "+debianPackage+")")
-	}
-	return path
-}
-
 // newHost makes an empty namespace that plays a host, gone after the test.
 func newHost(t testing.TB) *Namespace {
 	t.Helper()
-	needRoot(t)
+	needs.Root(t)
 	ns, err := NewNamespace()
 	must(t, err)
 	t.Cleanup(func() { ns.Close() })

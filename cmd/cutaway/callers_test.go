@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cutaway/unionfs/contract"
+	"cutaway/internal/needs"
 )
 
 // Callers are programs that run containers by a runtime with runc's command
@@ -165,13 +165,12 @@ func TestCallersContainerd(t *testing.T) {
 // and gives the image's archive.
 func callersNeed(t *testing.T, programs ...string) string {
 	t.Helper()
-	needRoot(t)
+	needs.Root(t)
 	if testing.Short() {
 		t.Skip("-short: starts engines; make test-guest")
 	}
 	for i := 0; i < len(programs); i += 2 {
-		_, err := exec.LookPath(programs[i])
-		contract.Need(t, err == nil, programs[i]+" (package "+programs[i+1]+")")
+		needs.Program(t, programs[i], programs[i+1])
 	}
 	return saved(t)
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cutaway/internal/needs"
 )
 
 // host is where containers are started by this program and by its peers alike:
@@ -19,12 +21,8 @@ type host struct {
 // benchHost starts the engine. It keeps its layers with vfs.
 func benchHost(b *testing.B) host {
 	b.Helper()
-	if os.Getuid() != 0 {
-		b.Skip("needs root: makes cgroups and namespaces")
-	}
-	if _, err := exec.LookPath("dockerd"); err != nil {
-		b.Skip("needs dockerd (Debian package docker.io)")
-	}
+	needs.Root(b)
+	needs.Program(b, "dockerd", "docker.io")
 	dir, err := os.MkdirTemp("/dev/shm", "cutaway-bench-engine")
 	if err != nil {
 		b.Fatal(err)

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cutaway/internal/needs"
 )
 
 var (
@@ -35,7 +37,7 @@ const recordingPath = "testdata/replay.docker.txt"
 // sequence says why; a difference that has gone is an error as well. With -short
 // every fourth sequence is a sample of them.
 func TestReplay(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	recorded, err := os.ReadFile(recordingPath)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +70,7 @@ func TestReplay(t *testing.T) {
 // TestReplayOnEngine asks a real engine again. With -record-engine its answers
 // become what TestReplay compares with.
 func TestReplayOnEngine(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	if testing.Short() {
 		t.Skip("-short: minutes with Docker Engine; make test-guest")
 	}
@@ -337,11 +339,9 @@ func newReplayWorld(t *testing.T) replayWorld {
 // newEngineWorld is a real Docker Engine; see scripts/engine.sh.
 func newEngineWorld(t *testing.T) replayWorld {
 	t.Helper()
-	for _, tool := range []string{"dockerd", "iptables-legacy", "busybox"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("needs %s (Debian packages docker.io, iptables, busybox-static)", tool)
-		}
-	}
+	needs.Program(t, "dockerd", "docker.io")
+	needs.Program(t, "iptables-legacy", "iptables")
+	needs.Program(t, "busybox", "busybox-static")
 	dir, err := os.MkdirTemp("", "cutaway-engine-")
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cutaway/internal/needs"
 )
 
 // variation is one change of a config.json and what is looked at in the
@@ -35,8 +37,8 @@ func baseSpec(root string) *specs.Spec {
 
 // TestEquivalence runs every variation with both runtimes.
 func TestEquivalence(t *testing.T) {
-	needRoot(t)
-	runc := need(t, "runc", "runc")
+	needs.Root(t)
+	runc := needs.Program(t, "runc", "runc")
 	root := testRootfs(t)
 	dir := scratch(t)
 	all := variations(dir)

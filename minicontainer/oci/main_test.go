@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo"
+	"cutaway/internal/needs"
 )
 
 // insideEnv marks the run of the tests that is inside its own namespaces.
@@ -118,32 +119,10 @@ func playExec(r *Runtime, id string, args []string) (int, error) {
 	return Wait(started.Pid)
 }
 
-// needRoot skips what an ordinary user cannot do.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: makes namespaces, mounts and cgroups")
-	}
-}
-
-// need names a program that the test compares with or fills its images from.
-func need(t *testing.T, program, pkg string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		message := fmt.Sprintf("needs %s (Debian package %s)", program, pkg)
-		if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
-	}
-	return path
-}
-
 // testRootfs fills a folder with busybox and with what images have that is hard.
 func testRootfs(t *testing.T) string {
 	t.Helper()
-	busybox := need(t, "busybox", "busybox-static")
+	busybox := needs.Program(t, "busybox", "busybox-static")
 	root := filepath.Join(scratch(t), "rootfs")
 	run(t, "sh", "-ec", `
 		mkdir -p "$1/bin" "$1/etc" "$1/tmp" "$1/proc" "$1/sys" "$1/dev" "$1/data/sub" "$1/private" "$1/var" "$1/home/u"

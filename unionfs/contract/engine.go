@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // Engine is Docker Engine, the oracle: in a mount and a network namespace of its
@@ -26,11 +28,10 @@ type Engine struct {
 // StartEngine starts Docker Engine for one test.
 func StartEngine(t testing.TB) *Engine {
 	t.Helper()
-	for _, p := range []string{"dockerd", "docker", "containerd"} {
-		_, err := exec.LookPath(p)
-		Need(t, err == nil, p+" (packages docker.io and docker-cli)")
-	}
-	Need(t, os.Geteuid() == 0, "root, for dockerd")
+	needs.Root(t)
+	needs.Program(t, "dockerd", "docker.io")
+	needs.Program(t, "containerd", "containerd")
+	needs.Program(t, "docker", "docker-cli")
 	dir := TempDir(t) // a short one: a socket's path may have 108 characters
 	e := &Engine{Data: filepath.Join(dir, "data"), host: "unix://" + dir + "/docker.sock"}
 	var log bytes.Buffer

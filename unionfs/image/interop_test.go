@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/image"
 )
@@ -223,8 +223,7 @@ func TestLayoutTools(t *testing.T) {
 	os.Mkdir(layout, 0o755)
 	contract.Command(t, "tar", "-C", layout, "-xf", archive)
 	t.Run("skopeo", func(t *testing.T) {
-		_, err := exec.LookPath("skopeo")
-		contract.Need(t, err == nil, "skopeo (package skopeo)")
+		needs.Program(t, "skopeo", "skopeo")
 		out := contract.Command(t, "skopeo", "inspect", "--raw", "--config", "oci:"+layout+":v1")
 		if strings.TrimSpace(out) != string(img.Raw) {
 			t.Errorf("skopeo reads the configuration %s; want %s", out, img.Raw)
@@ -239,8 +238,7 @@ func TestLayoutTools(t *testing.T) {
 		}
 	})
 	t.Run("umoci", func(t *testing.T) {
-		_, err := exec.LookPath("umoci")
-		contract.Need(t, err == nil, "umoci (package umoci)")
+		needs.Program(t, "umoci", "umoci")
 		contract.Command(t, "umoci", "unpack", "--image", layout+":v1", dir+"/bundle")
 		got, _ := os.ReadDir(dir + "/bundle/rootfs/etc")
 		var names []string
