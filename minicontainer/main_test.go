@@ -92,6 +92,31 @@ func newEngineIn(t testing.TB, root string) *minicontainer.Engine {
 	return e
 }
 
+// helperEnv tells a test that it is a process of its own, to be killed, and where
+// the state is that it works on.
+const helperEnv = "CUTAWAY_MINI_HELPER"
+
+// helper is the command of such a process on the state of e.
+func helper(e *minicontainer.Engine, test string, env ...string) *exec.Cmd {
+	s := e.Settings()
+	cmd := exec.Command("/proc/self/exe", "-test.run", "^"+test+"$")
+	cmd.Env = append(append(os.Environ(), helperEnv+"="+s.Root+" "+s.RunDir), env...)
+	return cmd
+}
+
+// helpersEngine is a helper's engine; nil says that the test runs as one of all
+// tests, and does nothing.
+func helpersEngine(t *testing.T) *minicontainer.Engine {
+	t.Helper()
+	root, run, ok := strings.Cut(os.Getenv(helperEnv), " ")
+	if !ok {
+		return nil
+	}
+	e, err := minicontainer.Open(minicontainer.Settings{Root: root, RunDir: run, CgroupParent: group})
+	must(t, err)
+	return e
+}
+
 func addBusybox(t testing.TB, e *minicontainer.Engine) {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
