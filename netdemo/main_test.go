@@ -30,10 +30,13 @@ func newHost(t testing.TB) *Namespace {
 	return ns
 }
 
-// newController opens a controller on a new host, and checks at the end that nothing was left.
+// newController opens a controller on a new host. The proxies of published ports are no children that
+// end with this process, so they are stopped also where a test fails before it disconnects.
 func newController(t testing.TB) *Controller {
 	t.Helper()
-	c, err := OpenController(t.TempDir(), newHost(t))
+	host := newHost(t)
+	t.Cleanup(func() { must(t, StopProxies(host)) })
+	c, err := OpenController(t.TempDir(), host)
 	must(t, err)
 	return c
 }
