@@ -112,11 +112,23 @@ func mainRoutes(t *testing.T, ns *Namespace) string {
 	var out []string
 	for _, r := range routes {
 		if r.Table == unix.RT_TABLE_MAIN && r.Dst.Addr().Is4() && !strings.HasPrefix(r.Dst.String(), "172.17.") {
-			out = append(out, fmt.Sprintf("%s via %v", r.Dst, r.Gateway))
+			out = append(out, routeText(r))
 		}
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
+}
+
+// routeText is a route in the words of `ip route`.
+func routeText(r Route) string {
+	text := r.Dst.String()
+	if r.Dst.Bits() == 0 {
+		text = "default"
+	}
+	if r.Gateway.IsValid() {
+		text += " via " + r.Gateway.String()
+	}
+	return text
 }
 
 func listening(t *testing.T, ns *Namespace) string {
