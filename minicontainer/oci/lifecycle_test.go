@@ -165,7 +165,7 @@ func TestCreateLeavesNothing(t *testing.T) {
 	if _, err := r.Create("cutaway-fails", Options{Bundle: bundle}); err == nil {
 		t.Fatal("Create of a missing program succeeded")
 	}
-	left, _ := filepath.Glob("/sys/fs/cgroup/*/cutaway-oci-test/eq")
+	left, _ := filepath.Glob("/sys/fs/cgroup/*/" + group + "/eq")
 	state, _ := os.ReadDir(r.Root)
 	if len(left)+len(state) > 0 {
 		t.Errorf("left cgroups %v and state %v", left, state)

@@ -14,8 +14,11 @@ import (
 	"cutaway/internal/needs"
 )
 
-// insideEnv marks the run of the tests that is inside its own namespaces.
+// insideEnv marks the run of the tests that is inside its own namespaces, and
+// names the cgroup that its containers are made below.
 const insideEnv = "CUTAWAY_OCI_TEST_INSIDE"
+
+var group = os.Getenv(insideEnv)
 
 // TestMain gives the tests namespaces of their own, and lets this binary play
 // the two programs that it is elsewhere: the init stage and the command line.
@@ -27,11 +30,12 @@ func TestMain(m *testing.M) {
 		playOverwrite()
 		os.Exit(0)
 	}
-	if os.Getuid() != 0 || os.Getenv(insideEnv) != "" {
+	if os.Getuid() != 0 || group != "" {
 		os.Exit(m.Run())
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	group = fmt.Sprintf("cutaway-oci-test-%d", os.Getpid()) // another run may be under way
+	cmd.Env = append(os.Environ(), insideEnv+"="+group)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 		Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
@@ -50,14 +54,14 @@ func removeGroups() {
 	if err != nil {
 		return
 	}
-	for _, path := range []string{"/cutaway-oci-test", "cutaway-oci-test"} {
+	for _, path := range []string{"/" + group, group} {
 		if g, err := cgroupdemo.Open(hs, cgroupConfig(path)); err == nil {
 			deleteGroup(g)
 		}
 	}
 	// runc makes one in the named hierarchy too, where nothing can be limited.
-	named, _ := filepath.Glob("/sys/fs/cgroup/systemd/cutaway-oci-test/*")
-	for _, dir := range append(named, "/sys/fs/cgroup/systemd/cutaway-oci-test") {
+	named, _ := filepath.Glob("/sys/fs/cgroup/systemd/" + group + "/*")
+	for _, dir := range append(named, "/sys/fs/cgroup/systemd/"+group) {
 		os.Remove(dir)
 	}
 }

@@ -138,7 +138,7 @@ func TestSeccompNotify(t *testing.T) {
 			bundle := func(a *seccompAgent) string {
 				return writeBundle(t, dir, root, variation{script: "mkdir /tmp/own 2>/dev/shm/new; mv /dev/shm/new /dev/shm/own; sleep 60", change: func(s *specs.Spec) {
 					s.Process.NoNewPrivileges = noNewPrivileges
-					s.Linux.CgroupsPath = fmt.Sprintf("/cutaway-oci-test/notify-%d", os.Getpid())
+					s.Linux.CgroupsPath = "/" + group + "/notify"
 					s.Annotations = map[string]string{"a": "b"}
 					s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: a.path, ListenerMetadata: "about it",
 						Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActNotify}}}
