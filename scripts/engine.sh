@@ -39,6 +39,9 @@ inside() {
 		done
 	done
 	ip link set lo up
+	# A new network namespace takes this over from the machine. Where the engine finds it set, it leaves
+	# the FORWARD policy alone, and its rules would be others on a machine that has run Docker before.
+	echo 0 >/proc/sys/net/ipv4/ip_forward
 	# The daemon goes into a leaf beside its containers: stop finds there what it started. A hierarchy
 	# that takes no process without settings of its own (cpuset) is left alone.
 	for c in /sys/fs/cgroup/*/ /sys/fs/cgroup/; do
