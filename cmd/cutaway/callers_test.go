@@ -120,8 +120,7 @@ func TestCallersPodman(t *testing.T) {
 
 func TestCallersDocker(t *testing.T) {
 	archive, runtime := callersNeed(t, "dockerd", "docker.io", "docker", "docker-cli"), newCallee(t)
-	t.Setenv("ENGINE_FLAGS", "--add-runtime cutaway="+runtime.program+" --default-runtime cutaway")
-	w := newEngineWorld(t)
+	w := newEngineWorld(t, "--add-runtime", "cutaway="+runtime.program, "--default-runtime", "cutaway")
 	w.must(t, "d load -i "+archive)
 	w.expect(t, likeDocker(""))
 	p := w.sitDown(t, "run", "-it", "--rm", "box", "sh")

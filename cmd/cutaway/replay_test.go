@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cutaway/internal/engine"
 	"cutaway/internal/needs"
 )
 
@@ -336,27 +337,13 @@ func newReplayWorld(t *testing.T) replayWorld {
 	return w
 }
 
-// newEngineWorld is a real Docker Engine; see scripts/engine.sh.
-func newEngineWorld(t *testing.T) replayWorld {
+// newEngineWorld is a real Docker Engine, with more flags for dockerd.
+func newEngineWorld(t *testing.T, flags ...string) replayWorld {
 	t.Helper()
-	needs.Program(t, "dockerd", "docker.io")
-	needs.Program(t, "iptables-legacy", "iptables")
 	needs.Program(t, "busybox", "busybox-static")
-	dir, err := os.MkdirTemp("", "cutaway-engine-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const script = "../../scripts/engine.sh"
-	t.Cleanup(func() { exec.Command(script, "stop", dir).Run() })
-	if out, err := exec.Command(script, "start", dir).CombinedOutput(); err != nil {
-		t.Fatalf("engine.sh start: %v\n%s", err, out)
-	}
-	absolute, err := filepath.Abs(script)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := replayWorld{dir: dir, enter: []string{absolute, "run", dir}}
-	w.program(t, "docker -H unix://"+dir+"/docker.sock")
+	e := engine.Start(t, "", flags...)
+	w := replayWorld{dir: e.Dir, enter: e.Inside()}
+	w.program(t, strings.Join(e.Client(), " "))
 	w.must(t, plainImage)
 	w.must(t, dataImage)
 	return w
