@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/needs"
 )
 
@@ -71,14 +71,14 @@ func TestLiveIOThrottle(t *testing.T) {
 	g := live(t, "io", IO)
 	path, device := loop(t, 16<<20)
 	h := helper(t, g)
-	args := WriteArgs{Path: path, Block: 64 << 10, For: 300 * time.Millisecond}
-	free := <-ask[Written](t, h, RequestWrite, args)
+	args := workload.WriteArgs{Path: path, Block: 64 << 10, For: 300 * time.Millisecond}
+	free := <-ask[workload.Written](t, h, workload.RequestWrite, args)
 	const rate = 2 << 20
 	set(t, g, Spec{LinuxResources: specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{
 		ThrottleWriteBpsDevice: []specs.LinuxThrottleDevice{{LinuxBlockIODevice: device, Rate: rate}}}}})
 	args.For = 1500 * time.Millisecond
 	tries(t, func() error {
-		slow := <-ask[Written](t, h, RequestWrite, args)
+		slow := <-ask[workload.Written](t, h, workload.RequestWrite, args)
 		t.Logf("free %.1f MB/s, throttled to %.1f MB/s: %.2f MB/s", free.Rate()/1e6, rate/1e6, slow.Rate()/1e6)
 		if slow.Rate() > rate*1.3 || slow.Rate() < rate*0.6 || free.Rate() < rate*4 {
 			return errors.New("not near the limit, or the free run was no faster")
@@ -92,25 +92,5 @@ func TestLiveIOThrottle(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("IO() = %+v; want at least %d bytes written to %v", g.IO(), rate, device)
-	}
-}
-
-func TestWorkloads(t *testing.T) {
-	if _, err := ForkUntilError(t.Context(), MaxForks+1, 0); err == nil {
-		t.Error("ForkUntilError beyond MaxForks gave no error")
-	}
-	if made, err := ForkUntilError(t.Context(), 3, time.Millisecond); made != 3 || err != nil {
-		t.Errorf("ForkUntilError(3) = %d, %v; want 3", made, err)
-	}
-	path := filepath.Join(t.TempDir(), "f")
-	if _, err := WriteDirect(t.Context(), path, 4096, 8192); !errors.Is(err, unix.ENOENT) {
-		t.Errorf("WriteDirect to nothing = %v; want ENOENT", err)
-	}
-	put(t, path, "x")
-	if r := ReadCount(path); r.Err == nil {
-		t.Errorf("ReadCount of something else = %+v; want an error", r)
-	}
-	if w, err := WriteDirect(t.Context(), path, 4096, 8192); err != nil && !errors.Is(err, unix.EINVAL) || err == nil && w.Bytes != 8192 {
-		t.Errorf("WriteDirect = %+v, %v; want 8192 bytes", w, err)
 	}
 }

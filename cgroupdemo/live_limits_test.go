@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/inside"
 	"cutaway/internal/needs"
 )
@@ -49,7 +50,7 @@ func TestLiveCPUQuota(t *testing.T) {
 	g := live(t, urgent("quota"), CPU, CPUAcct)
 	set(t, g, Spec{CPUWeight: ptr(uint64(10000))})
 	h := helper(t, g)
-	ask[Burned](t, h, RequestBurn, BurnArgs{Threads: 2, For: time.Minute})
+	ask[workload.Burned](t, h, workload.RequestBurn, workload.BurnArgs{Threads: 2, For: time.Minute})
 	for _, quota := range []int64{50000, 100000, 50000} {
 		set(t, g, cpus(quota)) // while it runs
 		tries(t, func() error {
@@ -86,7 +87,7 @@ func TestLiveInherit(t *testing.T) {
 		t.Errorf("v2 child with more than its parent = %v; want nil, the parent binds", err)
 	}
 	h := helper(t, child)
-	ask[Burned](t, h, RequestBurn, BurnArgs{Threads: 2, For: time.Minute})
+	ask[workload.Burned](t, h, workload.RequestBurn, workload.BurnArgs{Threads: 2, For: time.Minute})
 	tries(t, func() error {
 		m, err := child.MeasureCPU(t.Context(), 200*time.Millisecond, 5)
 		if err == nil && (m.Share() > 0.6 || m.Share() < 0.35) {
@@ -104,7 +105,7 @@ func TestLiveCPUWeight(t *testing.T) {
 		g := live(t, name, CPU, CPUAcct, CPUSet)
 		one := g.CPUSet().EffectiveCPUs.Value[:1] // both on one CPU, or they would not meet
 		set(t, g, Spec{CPUWeight: &weights[i], LinuxResources: specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: one}}})
-		ask[Burned](t, helper(t, g), RequestBurn, BurnArgs{Threads: 1, For: time.Minute})
+		ask[workload.Burned](t, helper(t, g), workload.RequestBurn, workload.BurnArgs{Threads: 1, For: time.Minute})
 		groups = append(groups, g)
 	}
 	tries(t, func() error {
@@ -124,7 +125,7 @@ func TestLiveCPUSet(t *testing.T) {
 	g := live(t, "cpuset", CPUSet)
 	one := g.CPUSet().EffectiveCPUs.Value[:1]
 	set(t, g, Spec{LinuxResources: specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: one}}})
-	got := <-ask[Burned](t, helper(t, g), RequestBurn, BurnArgs{Threads: 3, For: 300 * time.Millisecond})
+	got := <-ask[workload.Burned](t, helper(t, g), workload.RequestBurn, workload.BurnArgs{Threads: 3, For: 300 * time.Millisecond})
 	if got.Allowed != one || !slices.Equal(got.CPUs, []int{int(one[0] - '0')}) {
 		t.Errorf("pinned to %s: allowed %q, ran on %v", one, got.Allowed, got.CPUs)
 	}
@@ -138,14 +139,14 @@ func TestLiveAccount(t *testing.T) {
 	g := live(t, "account", CPUAcct, Memory, PIDs)
 	h := helper(t, g)
 	before := g.CPU().Total.Value
-	got := <-ask[Burned](t, h, RequestBurn, BurnArgs{Threads: 1, For: 500 * time.Millisecond})
+	got := <-ask[workload.Burned](t, h, workload.RequestBurn, workload.BurnArgs{Threads: 1, For: 500 * time.Millisecond})
 	billed, said := g.CPU().Total.Value-before, got.User+got.System
 	// The bill has also what the helper did to take the request and to answer.
 	if billed < said*95/100 || billed > said*125/100+50*time.Millisecond {
 		t.Errorf("the group was billed %v, the program says %v", billed, said)
 	}
 	const size = 32 << 20
-	answer := ask[int](t, h, RequestAllocate, AllocateArgs{Bytes: size, Step: 1 << 20, Hold: 5 * time.Second})
+	answer := ask[int](t, h, workload.RequestAllocate, workload.AllocateArgs{Bytes: size, Step: 1 << 20, Hold: 5 * time.Second})
 	waitUntil(t, "the memory is charged", func() bool { return g.Memory().Usage.Value > size })
 	m := g.Memory()
 	if m.Anon.Value < size*9/10 || m.Stat.Err != nil || m.Peak.Err != nil {
@@ -175,7 +176,7 @@ func TestLiveMemory(t *testing.T) {
 		set(t, g, Spec{LinuxResources: specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(limit)), Swap: ptr(int64(limit))}}})
 	}
 	fits := helper(t, g)
-	if got := <-ask[int](t, fits, RequestAllocate, AllocateArgs{Bytes: limit / 2, Step: 1 << 20}); got != limit/2 {
+	if got := <-ask[int](t, fits, workload.RequestAllocate, workload.AllocateArgs{Bytes: limit / 2, Step: 1 << 20}); got != limit/2 {
 		t.Errorf("half the limit: took %d; want %d", got, limit/2)
 	}
 	if m := g.Memory(); m.OOMKills.Value != 0 || m.Peak.Value < limit/2 || m.Peak.Value > limit {
@@ -189,7 +190,7 @@ func TestLiveMemory(t *testing.T) {
 	}
 	defer watch.Close()
 	big := helper(t, g)
-	err = big.Call(t.Context(), RequestAllocate, AllocateArgs{Bytes: limit * 3 / 2, Step: 1 << 20}, nil)
+	err = big.Call(t.Context(), workload.RequestAllocate, workload.AllocateArgs{Bytes: limit * 3 / 2, Step: 1 << 20}, nil)
 	var gone *inside.Gone
 	if !errors.As(err, &gone) || gone.State.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 		t.Fatalf("1.5 times the limit = %v; want the helper killed by SIGKILL", err)
@@ -248,7 +249,7 @@ func TestLiveDevices(t *testing.T) {
 			g := liveWith(t, Config{Name: "devices", Controllers: []Controller{Devices}, Use: map[Controller]Version{Devices: use}})
 			h := helper(t, g)
 			open := func(path string) error {
-				return h.Call(t.Context(), RequestOpen, OpenArgs{path, unix.O_RDONLY}, nil)
+				return h.Call(t.Context(), workload.RequestOpen, workload.OpenArgs{Path: path, Flags: unix.O_RDONLY}, nil)
 			}
 			if err := open("/dev/zero"); err != nil {
 				t.Errorf("before the rules: %v", err)

@@ -17,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/inside"
 	"cutaway/internal/needs"
 )
@@ -230,7 +231,7 @@ func killHelper(t *testing.T, way string) {
 	if err := g.Kill(t.Context()); err != nil {
 		t.Errorf("Kill = %v", err)
 	}
-	err := h.Call(t.Context(), RequestAllocate, AllocateArgs{}, nil)
+	err := h.Call(t.Context(), workload.RequestAllocate, workload.AllocateArgs{}, nil)
 	var gone *inside.Gone
 	if !errors.As(err, &gone) || gone.State.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 		t.Errorf("after Kill the helper answers %v; want ErrGone by SIGKILL", err)
@@ -254,25 +255,31 @@ func TestLiveFreeze(t *testing.T) {
 			g := liveWith(t, Config{Name: "freeze", Controllers: []Controller{Freezer}, Use: map[Controller]Version{Freezer: use}})
 			h := helper(t, g)
 			counter := filepath.Join(t.TempDir(), "counter")
-			answer := ask[uint64](t, h, RequestCount, CountArgs{counter, 5 * time.Second})
-			waitUntil(t, "the counter runs", func() bool { return ReadCount(counter).Value > 5 })
+			answer := ask[uint64](t, h, workload.RequestCount, workload.CountArgs{Path: counter, For: 5 * time.Second})
+			waitUntil(t, "the counter runs", func() bool { return counted(counter) > 5 })
 			if err := g.Freeze(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			before := ReadCount(counter).Value
+			before := counted(counter)
 			time.Sleep(100 * time.Millisecond)
-			if after := ReadCount(counter).Value; after != before || g.FreezerState().Value != Frozen {
+			if after := counted(counter); after != before || g.FreezerState().Value != Frozen {
 				t.Errorf("frozen: counter %d, then %d, state %s; want it to stand still", before, after, g.FreezerState().Value)
 			}
 			if err := g.Thaw(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			waitUntil(t, "the counter goes on", func() bool { return ReadCount(counter).Value > before })
+			waitUntil(t, "the counter goes on", func() bool { return counted(counter) > before })
 			if last := <-answer; last <= before {
 				t.Errorf("last number %d; want more than %d", last, before)
 			}
 		})
 	}
+}
+
+// counted is 0 as long as there is no counter.
+func counted(path string) uint64 {
+	n, _ := workload.ReadCount(path)
+	return n
 }
 
 func waitUntil(t *testing.T, what string, done func() bool) {
@@ -289,7 +296,7 @@ func TestLivePids(t *testing.T) {
 	h := helper(t, g)
 	const limit = 60 // the helper's own threads count too
 	set(t, g, Spec{LinuxResources: specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(limit))}}})
-	answer := ask[Forked](t, h, RequestFork, ForkArgs{Max: 200, Hold: 50 * time.Millisecond})
+	answer := ask[workload.Forked](t, h, workload.RequestFork, workload.ForkArgs{Max: 200, Hold: 50 * time.Millisecond})
 	waitUntil(t, "the limit is reached", func() bool { return g.PIDs().Refused.Value > 0 })
 	if now := g.PIDs(); now.Current.Value > limit {
 		t.Errorf("%d tasks; want at most %d", now.Current.Value, limit)

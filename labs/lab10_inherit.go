@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/internal/journal"
 	"cutaway/labs/bench"
@@ -45,7 +46,7 @@ func enterAndFork(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestFork, cgroupdemo.ForkArgs{Max: 1, Hold: long})
+	work(h, workload.RequestFork, workload.ForkArgs{Max: 1, Hold: long})
 	return waitFor(ctx, "the child is there", func() bool { return childOf(b, h.Pid()) != 0 })
 }
 
@@ -157,7 +158,7 @@ func startTeam(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestBurn, cgroupdemo.BurnArgs{Threads: 2, For: long})
+	work(h, workload.RequestBurn, workload.BurnArgs{Threads: 2, For: long})
 	return nil
 }
 

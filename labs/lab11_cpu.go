@@ -7,6 +7,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 )
@@ -70,7 +71,7 @@ func startBusy(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestBurn, cgroupdemo.BurnArgs{Threads: 2, For: long})
+	work(h, workload.RequestBurn, workload.BurnArgs{Threads: 2, For: long})
 	return nil
 }
 

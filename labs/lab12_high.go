@@ -8,6 +8,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 )
@@ -60,7 +61,7 @@ func eatAboveHigh(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestAllocate, cgroupdemo.AllocateArgs{Bytes: (highMiB + 1) << 20, Step: 1 << 20, Hold: long})
+	work(h, workload.RequestAllocate, workload.AllocateArgs{Bytes: (highMiB + 1) << 20, Step: 1 << 20, Hold: long})
 	g, _, err := slowGroup.open(b)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/internal/inside"
 	"cutaway/labs/bench"
@@ -155,7 +156,7 @@ func eat(ctx context.Context, b *bench.Bench, part int64) error {
 		return err
 	}
 	defer h.Close()
-	err = h.Call(ctx, cgroupdemo.RequestAllocate, cgroupdemo.AllocateArgs{Bytes: int(mib<<20) * int(part) / 100, Step: 4 << 20}, nil)
+	err = h.Call(ctx, workload.RequestAllocate, workload.AllocateArgs{Bytes: int(mib<<20) * int(part) / 100, Step: 4 << 20}, nil)
 	status := 0
 	var gone *inside.Gone
 	if errors.As(err, &gone) && gone.State != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 )
@@ -80,11 +81,11 @@ func workAndSay(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	var burned cgroupdemo.Burned
-	if err := h.Call(ctx, cgroupdemo.RequestBurn, cgroupdemo.BurnArgs{Threads: 1, For: 400 * time.Millisecond}, &burned); err != nil {
+	var burned workload.Burned
+	if err := h.Call(ctx, workload.RequestBurn, workload.BurnArgs{Threads: 1, For: 400 * time.Millisecond}, &burned); err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestAllocate, cgroupdemo.AllocateArgs{Bytes: takenBytes, Hold: long})
+	work(h, workload.RequestAllocate, workload.AllocateArgs{Bytes: takenBytes, Hold: long})
 	g, _, err := billGroup.open(b)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 )
@@ -63,7 +64,7 @@ func startCounting(ctx context.Context, b *bench.Bench) error {
 	if err := b.Keep("counter", thawing{h, g}); err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestCount, cgroupdemo.CountArgs{Path: b.Path("count"), For: long})
+	work(h, workload.RequestCount, workload.CountArgs{Path: b.Path("count"), For: long})
 	return waitFor(ctx, "the count has begun", func() bool { n, err := readCount(b); return err == nil && n > 0 })
 }
 
@@ -78,8 +79,7 @@ func readCount(b *bench.Bench) (uint64, error) {
 	if _, err := fmt.Sscanf(string(text), "%d\n", &n); err == nil && text[len(text)-1] == '\n' {
 		return n, nil
 	}
-	r := cgroupdemo.ReadCount(b.Path("count"))
-	return r.Value, r.Err
+	return workload.ReadCount(b.Path("count"))
 }
 
 func freezeStep() bench.Step {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 )
@@ -92,7 +93,7 @@ func startBoth(ctx context.Context, b *bench.Bench) error {
 		if err := pin(h.Pid(), oneCPUOf()); err != nil {
 			return err
 		}
-		work(h, cgroupdemo.RequestBurn, cgroupdemo.BurnArgs{Threads: 1, For: long})
+		work(h, workload.RequestBurn, workload.BurnArgs{Threads: 1, For: long})
 	}
 	return nil
 }

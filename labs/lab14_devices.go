@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 )
@@ -80,7 +81,7 @@ func (l labGroup) readOpens(ctx context.Context, b *bench.Bench) ([]evidence.Fac
 	defer h.Close()
 	var facts []evidence.Fact
 	for _, path := range []string{"/dev/zero", "/dev/null"} {
-		in := answer(h.Call(ctx, cgroupdemo.RequestOpen, cgroupdemo.OpenArgs{Path: path, Flags: unix.O_RDONLY}, nil))
+		in := answer(h.Call(ctx, workload.RequestOpen, workload.OpenArgs{Path: path, Flags: unix.O_RDONLY}, nil))
 		file, err := os.Open(path)
 		if err == nil {
 			file.Close()

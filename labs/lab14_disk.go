@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/internal/inside"
 	"cutaway/labs/bench"
@@ -121,7 +122,7 @@ func writeRate(ctx context.Context, b *bench.Bench, h *inside.Helper) (float64, 
 		return 0, err
 	}
 	begin := time.Now()
-	if err := h.Call(ctx, cgroupdemo.RequestWrite, cgroupdemo.WriteArgs{Path: diskDevice(b), Block: 64 << 10, Limit: diskRate * 5 / 4, For: 10 * time.Second}, nil); err != nil {
+	if err := h.Call(ctx, workload.RequestWrite, workload.WriteArgs{Path: diskDevice(b), Block: 64 << 10, Limit: diskRate * 5 / 4, For: 10 * time.Second}, nil); err != nil {
 		return 0, err
 	}
 	wall := time.Since(begin).Seconds()

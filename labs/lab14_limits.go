@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo"
+	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/evidence"
 	"cutaway/internal/inside"
 	"cutaway/labs/bench"
@@ -90,7 +91,7 @@ func dropBomb(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestFork, cgroupdemo.ForkArgs{Max: bombMax, Hold: long})
+	work(h, workload.RequestFork, workload.ForkArgs{Max: bombMax, Hold: long})
 	g, _, err := bombGroup.open(b)
 	if err != nil {
 		return err
@@ -143,8 +144,8 @@ func askToFork(ctx context.Context, g *cgroupdemo.Group) ([]evidence.Fact, error
 }
 
 func forkAnswer(ctx context.Context, h *inside.Helper) (string, error) {
-	var made cgroupdemo.Forked
-	if err := h.Call(ctx, cgroupdemo.RequestFork, cgroupdemo.ForkArgs{Max: 1, Hold: time.Millisecond}, &made); err != nil {
+	var made workload.Forked
+	if err := h.Call(ctx, workload.RequestFork, workload.ForkArgs{Max: 1, Hold: time.Millisecond}, &made); err != nil {
 		return "", err
 	}
 	if made.Errno != 0 {
@@ -200,7 +201,7 @@ func startPinned(ctx context.Context, b *bench.Bench) error {
 	if err != nil {
 		return err
 	}
-	work(h, cgroupdemo.RequestBurn, cgroupdemo.BurnArgs{Threads: 2, For: long})
+	work(h, workload.RequestBurn, workload.BurnArgs{Threads: 2, For: long})
 	return nil
 }
 

@@ -111,7 +111,10 @@ func (p *program) rootCommand(args []string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Flags before a verb are read where they stand: the verb may be oci, which
+		// reads what comes after it by itself.
+		TraverseChildren: true,
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
 			p.runDir, err = filepath.Abs(p.runDir)
 			return err

@@ -16,7 +16,7 @@ type verb struct {
 func (p *program) verbs() []verb {
 	return slices.Concat(p.labVerbs(), p.containerVerbs(), p.imageVerbs(), []verb{
 		{"network", p.networkCommand}, {"volume", p.volumeCommand}, {"system", p.systemCommand}, {"daemon", p.daemonCommand},
-		{"vm", newVMCommand}, {"aufs", newAufsCommand}, {"oci", newOCICommand},
+		{"vm", newVMCommand}, {"aufs", newAufsCommand}, {"oci", p.ociCommand},
 	})
 }
 

@@ -56,10 +56,23 @@ func (c *Container) Start() error {
 	if err := c.release(); err != nil {
 		return err
 	}
+	if err := c.awaitExec(); err != nil {
+		return err
+	}
 	if err := runHooks("poststart", c.Bundle, hookLists(c.Spec).Poststart, c.hookState(specs.StateRunning)); err != nil {
 		return errors.Join(err, c.signal(unix.SIGKILL))
 	}
 	return nil
+}
+
+// awaitExec waits until the program runs, where this process made the container.
+// Others do not hear why it may not.
+func (c *Container) awaitExec() error {
+	if c.stage == nil {
+		return nil
+	}
+	defer c.stage.near.f.Close()
+	return c.stage.awaitExec()
 }
 
 // release writes the byte that init waits for, and removes the fifo: its
@@ -95,7 +108,7 @@ func (c *Container) Kill(sig unix.Signal) error {
 }
 
 func (c *Container) signal(sig unix.Signal) error {
-	fd, err := c.pidfd()
+	fd, err := c.openPidfd()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ type making struct {
 	*Container
 	opts   Options
 	bundle *Bundle
-	far    wire // init's end of the socket
 
 	tree    *os.File   // the root file system, cloned
 	sources []*os.File // the bind mounts' sources, cloned; nil for other mounts
@@ -42,11 +41,10 @@ func (r *Runtime) Create(id string, o Options) (*Container, error) {
 		m.makeFifo,     // what start will write to
 		m.saveCreating, // from here on delete can find what a crash leaves
 		m.makeGroup,    // for the process and all that it will start
-		m.startInit,    // a process in all its new namespaces, waiting for orders
+		m.startStage,   // a process in all its new namespaces
 		m.announce,     // the caller may have something to do in these namespaces
 		m.setOOMScore,  // /proc/PID/oom_score_adj
-		m.giveOrders,   // init builds the root now
-		m.answerInit,   // hooks and resource limits when it asks, then ready or an error
+		m.finishStage,  // the container is built around it, down to its program
 		m.limitGroup,   // late: init's own threads and memory are not the program's
 		m.saveCreated,  // state.json and the pid file
 	} {
@@ -87,7 +85,10 @@ func (m *making) takeBack() error {
 
 // close lets go of the descriptors that only the making needed.
 func (m *making) close() {
-	closeAll(append([]*os.File{m.tree, m.fifo, m.console, m.far.f}, m.sources...))
+	closeAll(append([]*os.File{m.tree, m.fifo, m.console}, m.sources...))
+	if m.stage != nil {
+		m.stage.close()
+	}
 }
 
 func (m *making) claimName() error {

@@ -34,7 +34,7 @@ func (c *Container) Delete(force bool) error {
 
 // end kills the container's process and waits until it is gone.
 func (c *Container) end() error {
-	fd, err := c.pidfd()
+	fd, err := c.openPidfd()
 	if errors.Is(err, ErrNotRunning) {
 		return nil
 	}

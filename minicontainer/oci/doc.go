@@ -8,26 +8,32 @@
 // that made it may be another one each time. What lies between the calls is a
 // small folder on disk, and the kernel.
 //
-//	create                              init stage (this program again)
+//	create                       a thread of it, visiting     the container's process
 //	  | config.json, checked
 //	  | state folder, cgroups
 //	  | clones of root and volumes
-//	  | fork into new namespaces --------> waits for orders
-//	  | orders -------------------------->  mounts, devices          rootfs
-//	  |   hooks <-------------------------  ask
-//	  |                                     pivot_root, paths
-//	  |   limits <------------------------  ask
-//	  |                                     user, capabilities, filter  seccomp
-//	  | <---------------------------------  ready
-//	  | state.json                          reads exec.fifo ...
+//	  | fork into new namespaces ---------------------------->  a script of system calls
+//	  |                            the same namespaces
+//	  |                            mounts, devices     rootfs
+//	  |   hooks
+//	  |                            pivot_root, paths
+//	  |   limits
+//	  | the rest of the script ------------------------------>  user, capabilities, filter   seccomp
+//	  | <----------------------------------------------------  ready
+//	  | state.json                                             reads exec.fifo ...
 //	start
-//	  | one byte into exec.fifo ---------->  execve: the user's program
+//	  | one byte into exec.fifo ----------------------------->  execve: the user's program
+//
+// The process is two hundred bytes of assembler that perform the script (package
+// script). Only where a thread cannot go, into a user namespace, is it this
+// program again, which does all of it from the inside.
 //
 // Read it in this order: create.go and init.go are the two lists of what
-// happens, a line per step; spawn starts the init stage; rootfs builds the file
-// tree; seccomp compiles the filter; container.go, delete.go and exec.go are what
-// is done to a container later; state.go, store.go and process.go are what is
-// remembered, and how a stale memory is recognised.
+// happens, a line per step; stage.go is the process that it happens to, spawn
+// starts it; rootfs builds the file tree; seccomp compiles the filter;
+// container.go, delete.go and exec.go are what is done to a container later;
+// state.go, store.go and process.go are what is remembered, and how a stale
+// memory is recognised.
 //
 // Two rules run through all of it. What comes from the container, names in its
 // file tree above all, is never trusted: places are opened once, below its root,

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -34,17 +33,16 @@ func (c *Container) Exec(p *specs.Process, o Options) (*Process, error) {
 	defer j.close()
 	for _, step := range []func() error{
 		j.openConsole, // where the terminal's master goes
-		j.startInit,   // a process in the container's namespaces and cgroups
+		j.startStage,  // a process in the container's namespaces and cgroups
 		j.setScore,    // /proc/PID/oom_score_adj
-		j.giveOrders,  // init becomes the user now
-		j.answerInit,  // resource limits when it asks, then ready or an error
+		j.finishStage, // it becomes the user now
 		j.awaitExec,   // the program runs, or the exec says why not
 	} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, j.takeBack())
 		}
 	}
-	return &Process{j.pid, j.terminal}, writePidFile(o.PidFile, j.pid)
+	return &Process{j.stage.pid, j.terminal}, writePidFile(o.PidFile, j.stage.pid)
 }
 
 // joining is a process on its way into a container.
@@ -52,8 +50,8 @@ type joining struct {
 	*Container
 	process  *specs.Process
 	opts     Options
-	pid      int
-	near     wire
+	stage    *stage
+	pidfd    *os.File // of the container
 	console  *os.File
 	terminal *Terminal
 }
@@ -64,38 +62,34 @@ func (j *joining) openConsole() error {
 	return err
 }
 
-// startInit starts the init stage in the container's namespaces, all of them by
+// startStage starts the process in the container's namespaces, all of them by
 // one setns(2) on the container's pidfd: no path, and no other process can be
 // meant.
-func (j *joining) startInit() error {
-	pidfd, err := j.pidfd()
-	if err != nil {
+func (j *joining) startStage() error {
+	var err error
+	if j.pidfd, err = j.openPidfd(); err != nil {
 		return err
 	}
-	defer pidfd.Close()
-	exe, err := spawn.Sealed()
-	if err != nil {
+	spec := *j.Spec
+	spec.Process = j.process
+	b := &box{state: j.State, joins: true, spec: &spec, console: j.console, preserve: j.opts.Preserve,
+		keyring: !j.opts.NoNewKeyring, stdio: j.opts.stdio(), outside: j}
+	if b.filter, err = compileFilter(&spec); err != nil {
 		return err
 	}
-	defer exe.Close()
-	near, far, err := newWire()
-	if err != nil {
+	if err := b.identify(); err != nil {
 		return err
-	}
-	defer far.f.Close()
-	j.near = near
-	keep := []*os.File{far.f}
-	if j.console != nil {
-		keep = append(keep, j.console)
 	}
 	if _, err := j.openGroups(); err != nil && !mayLackCgroups(err) {
 		return err
 	}
 	kinds := j.foreign()
-	j.pid, err = j.groups.start(spawn.Process{Exe: exe, Argv: initArgv(far), Env: initEnv,
-		Join: []spawn.Namespace{{File: pidfd, Kinds: kinds}}, Root: kinds&unix.CLONE_NEWUSER != 0,
-		Stdio: j.opts.stdio(), Keep: keep})
-	return err
+	if j.stage, err = newStage(b, canVisit(kinds, specs.Hooks{})); err != nil {
+		return err
+	}
+	j.stage.listener = j.sendListener
+	return j.stage.start(j.groups, spawn.Process{Join: []spawn.Namespace{{File: j.pidfd, Kinds: kinds}},
+		Root: kinds&unix.CLONE_NEWUSER != 0, Stdio: b.stdio})
 }
 
 // foreign are the kinds of namespace that the container does not share with the
@@ -113,43 +107,29 @@ func (c *Container) foreign() uintptr {
 	return flags
 }
 
-func (j *joining) setScore() error { return setOOMScore(j.pid, j.process.OOMScoreAdj) }
+func (j *joining) setScore() error { return setOOMScore(j.stage.pid, j.process.OOMScoreAdj) }
 
-// giveOrders sends the container's spec with the other process in it, as the
-// init stage reads a whole one.
-func (j *joining) giveOrders() error {
-	spec := *j.Spec
-	spec.Process = j.process
-	raw, err := json.Marshal(spec)
-	if err != nil {
-		return err
-	}
-	filter, err := compileFilter(&spec)
-	if err != nil {
-		return err
-	}
-	o := order{State: j.State, Exec: true, Tree: -1, Fifo: -1, Console: number(j.console), Preserve: j.opts.Preserve,
-		Keyring: !j.opts.NoNewKeyring}
-	return j.near.sendOrders(o, raw, filter)
-}
+func (j *joining) finishStage() error { return j.stage.finish(j.pidfd, j.foreign()) }
 
-func (j *joining) answerInit() error {
-	return j.near.attend(map[string]func(reply) error{
-		askLimits:   func(reply) error { return setLimits(j.pid, j.process) },
-		askListener: j.sendListener,
-	})
-}
+// runtimeHooks belong to the making of a container.
+func (j *joining) runtimeHooks() error { return nil }
 
-func (j *joining) awaitExec() error { return j.near.awaitExec() }
+func (j *joining) limits() error { return setLimits(j.stage.pid, j.process) }
+
+func (j *joining) awaitExec() error { return j.stage.awaitExec() }
 
 // takeBack ends a process that did not become what it should.
 func (j *joining) takeBack() error {
-	if j.pid == 0 {
+	if j.stage == nil {
 		return nil
 	}
-	unix.Kill(j.pid, unix.SIGKILL)
-	_, err := unix.Wait4(j.pid, nil, 0, nil)
-	return err
+	return j.stage.end()
 }
 
-func (j *joining) close() { closeAll([]*os.File{j.near.f, j.console}) }
+func (j *joining) close() {
+	closeAll([]*os.File{j.console, j.pidfd})
+	if j.stage != nil {
+		j.stage.near.f.Close()
+		j.stage.close()
+	}
+}

@@ -28,8 +28,12 @@ type attack struct {
 
 func attacks(host string) []attack {
 	var all []attack
-	all = append(all, attack{name: "overwrite the runtime through /proc/self/exe", want: "EROFS EROFS EROFS",
-		change: func(_ *testing.T, s *specs.Spec) { s.Process.Args = []string{"/proc/self/exe", "play-overwrite"} }})
+	overwrite := func(_ *testing.T, s *specs.Spec) { s.Process.Args = []string{"/proc/self/exe", "play-overwrite"} }
+	own := func(_ *testing.T, s *specs.Spec) {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 1000}}
+		s.Linux.GIDMappings = s.Linux.UIDMappings
+	}
 	for fd := 3; fd < 16; fd++ {
 		all = append(all, attack{name: fmt.Sprintf("leaked working directory %d", fd), script: "cat host-secret ../../../../host-secret",
 			change: func(_ *testing.T, s *specs.Spec) { s.Process.Cwd = fmt.Sprintf("/proc/self/fd/%d", fd) }})
@@ -44,6 +48,11 @@ func attacks(host string) []attack {
 		return func(_ *testing.T, s *specs.Spec) { s.Mounts = append(s.Mounts, m) }
 	}
 	return append(all, []attack{
+		// What the stage was started from is the runtime in a user namespace only.
+		{name: "overwrite the runtime through /proc/self/exe", want: "EROFS EROFS EROFS", change: both(overwrite, own)},
+		{name: "there is no runtime in /proc/self/exe", error: "no such file or directory", change: overwrite},
+		{name: "nor for the kernel", error: "mmap the script", change: both(tree("printf '#!/proc/self/exe\\n' > bin/run-me; chmod 755 bin/run-me"),
+			func(_ *testing.T, s *specs.Spec) { s.Process.Args = []string{"run-me"} })},
 		{name: "leaked descriptor", script: "ls /proc/self/fd | sort | tr '\\n' ' '", want: "0 1 2 3 ", files: []*os.File{openDir(host)}},
 		{name: "proc is a link", change: tree("rm -rf proc; mkdir fake; ln -s fake proc"), error: "must be mounted on ordinary directory"},
 		{name: "mount through a magic link", change: mount(specs.Mount{Destination: "/proc/self/root/x", Type: "tmpfs", Source: "tmpfs"}), error: "error mounting"},
@@ -64,11 +73,7 @@ func attacks(host string) []attack {
 				s.Mounts = append(s.Mounts[:1], specs.Mount{Destination: host, Type: "bind", Source: host, Options: []string{"bind", "ro"}})
 			}), error: "read-only file system"},
 		{name: "root of the host by user namespace", script: "touch /data/host-secret 2>&1; rm -f /data/host-secret 2>&1; ls /data", want: "touch: /data/host-secret: Permission denied\nrm: can't remove '/data/host-secret': Permission denied\nhost-secret\n",
-			change: both(mount(specs.Mount{Destination: "/data", Type: "bind", Source: host, Options: []string{"bind"}}), func(_ *testing.T, s *specs.Spec) {
-				s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-				s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 1000}}
-				s.Linux.GIDMappings = s.Linux.UIDMappings
-			})},
+			change: both(mount(specs.Mount{Destination: "/data", Type: "bind", Source: host, Options: []string{"bind"}}), own)},
 		{name: "fork bomb", script: "f() { f & f & }; f 2>/dev/null; sleep 0.2; echo survived", want: "",
 			change: func(_ *testing.T, s *specs.Spec) {
 				n := int64(15)

@@ -7,6 +7,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cutaway/minicontainer/oci/script"
 )
 
 // identity is who the process will be and what it may do, in the kernel's
@@ -16,16 +18,19 @@ type identity struct {
 	limits []limit
 	ioprio int // for ioprio_set(2); -1 leaves it
 	sched  *unix.SchedAttr
+
+	personality int // for personality(2); -1 leaves it
 }
 
 // planIdentity turns names into numbers and tells all that do not exist.
-func planIdentity(p *specs.Process) (*identity, error) {
-	id := &identity{ioprio: -1}
-	var errs [4]error
+func planIdentity(p *specs.Process, domain *specs.LinuxPersonality) (*identity, error) {
+	id := &identity{}
+	var errs [5]error
 	id.caps, errs[0] = planCapabilities(p.Capabilities)
 	id.limits, errs[1] = planLimits(p.Rlimits)
 	id.ioprio, errs[2] = planIOPriority(p.IOPriority)
 	id.sched, errs[3] = planScheduler(p.Scheduler)
+	id.personality, errs[4] = planPersonality(domain)
 	return id, errors.Join(errs[:]...)
 }
 
@@ -91,13 +96,18 @@ func planIOPriority(p *specs.LinuxIOPriority) (int, error) {
 	return class<<classShift | p.Priority, nil
 }
 
-func setIOPriority(value int) error {
-	if value < 0 {
-		return nil
+// kernelSide tells the kernel how to schedule the process, and which kernel to
+// play (personality(2), ioprio_set(2), sched_setattr(2)).
+func (id *identity) kernelSide(s *script.Script) {
+	if id.personality >= 0 {
+		s.Call(fmt.Sprintf("personality(%#x)", id.personality), unix.SYS_PERSONALITY, script.Int(id.personality))
 	}
-	const whoProcess = 1
-	if _, _, errno := unix.RawSyscall(unix.SYS_IOPRIO_SET, whoProcess, 0, uintptr(value)); errno != 0 {
-		return fmt.Errorf("ioprio_set %#x: %w", value, errno)
+	if id.ioprio >= 0 {
+		const whoProcess = 1
+		s.Call(fmt.Sprintf("ioprio_set %#x", id.ioprio), unix.SYS_IOPRIO_SET, script.Int(whoProcess), script.Int(0), script.Int(id.ioprio))
 	}
-	return nil
+	if id.sched != nil {
+		s.Call(fmt.Sprintf("sched_setattr policy=%d nice=%d", id.sched.Policy, id.sched.Nice), unix.SYS_SCHED_SETATTR,
+			script.Int(0), s.Bytes(bytesOf(id.sched)), script.Int(0))
+	}
 }

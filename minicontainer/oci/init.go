@@ -3,46 +3,75 @@ package oci
 import (
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer/oci/rootfs"
+	"cutaway/minicontainer/oci/script"
 	"cutaway/minicontainer/oci/seccomp"
 )
 
-// box is the container as its init stage sees it, from the inside.
+// box is the container as who builds it sees it, from the inside: a thread of
+// the runtime that visits its namespaces, or the init stage (see stage.go).
 type box struct {
-	order
-	spec    *specs.Spec
-	process *specs.Process
-	who     *identity
-	runtime wire
-	setup   *rootfs.Setup
-	root    *rootfs.Root
-	proc    *rootfs.Proc
-	cover   *rootfs.Cover
-	filter  *seccomp.Filter
-	program string
-	inDir   bool // cwd was entered
+	state    State
+	joins    bool // the container is there already: nothing is built
+	spec     *specs.Spec
+	process  *specs.Process
+	filter   *seccomp.Filter
+	who      *identity
+	tree     *os.File   // the root file system, cloned
+	sources  []*os.File // the bind mounts' sources, cloned; nil for other mounts
+	fifo     *os.File   // start writes to it
+	console  *os.File   // where the terminal's master side goes
+	preserve int        // how many descriptors from 3 on go to the program
+	keyring  bool       // a session keyring of its own
+	cgroups  []rootfs.Hierarchy
+	proc     *rootfs.Proc // the host's, as the container mounted nothing over it
+
+	outside outside
+	stdio   [3]*os.File // as the program will have them
+	wire    int         // the number of the stage's end of the wire
+	spare   int         // an open descriptor that is not needed once the stage is at work
+
+	fsopen func(kind string) (*os.File, error) // for file systems that take the process's own view
+
+	setup *rootfs.Setup
+	root  *rootfs.Root
+	cover *rootfs.Cover
+	slave *os.File // of the terminal
+
+	terminal *script.Arg // where the process finds it, if that is not here
+	program  string
+	env      []string
 }
 
-// step is one line of a boot list; the name is for its error.
+// outside does what cannot be done from inside.
+type outside interface {
+	runtimeHooks() error // they belong to the runtime's namespaces
+	limits() error       // raising a hard limit is nothing that a user namespace allows
+}
+
+// identify turns the names of the process object into the kernel's numbers.
+func (b *box) identify() error {
+	var err error
+	b.process = b.spec.Process
+	b.who, err = planIdentity(b.process, b.spec.Linux.Personality)
+	return err
+}
+
+// step is one line of a list; the name is for its error.
 type step struct {
 	name string
 	do   func(*box) error
 }
 
-// createList makes a container out of a process that is in the right
-// namespaces. This order is the whole story of the runtime.
+// createList makes a container around a process that is in the right
+// namespaces. This order, and that of the script which the process performs
+// afterwards (init_script.go), is the whole story of the runtime.
 var createList = []step{
-	{"close what was inherited", (*box).closeInherited},
-	{"host's /proc and /dev/null", (*box).openHost}, // while they are still the host's
-	{"session", newSession},                         // no terminal of the host, no keys of the host
-	{"cgroup namespace", unshareCgroups},            // now that the process is in its cgroups
+	{"host's /dev/null", (*box).openCover}, // while it is still the host's
 	{"loopback device", (*box).raiseLoopback},
 	{"root file system", (*box).beginRoot}, // its clone, at its own place
 	{"mounts", (*box).mount},
@@ -58,105 +87,58 @@ var createList = []step{
 	{"masked and read-only paths", (*box).coverPaths},
 	{"propagation of the root", (*box).propagate},
 	{"limits", (*box).askForLimits}, // set from outside
-	{"identity", (*box).becomeUser}, // capabilities, seccomp, user: no way back
-	{"program", (*box).findProgram},
-	{"seccomp listener", (*box).filterNotifying}, // for the agent, as long as the runtime is there
-	{"ready", (*box).reportReady},
-	{"start", (*box).awaitStart}, // "created" lasts here
-	{"start hooks", (*box).startHooks},
-	{"exec", (*box).exec},
+	{"standard files", (*box).handOverStdio},
 }
 
-// execList puts one more process into a container that is there.
+// execList is for one more process in a container that is there.
 var execList = []step{
-	{"close what was inherited", (*box).closeInherited},
-	{"session", newSession},
 	{"root", (*box).takeRoot},
 	{"terminal", (*box).openTerminal},
 	{"limits", (*box).askForLimits},
-	{"identity", (*box).becomeUser},
-	{"program", (*box).findProgram},
-	{"seccomp listener", (*box).filterNotifying}, // for the agent, as long as the runtime is there
-	{"ready", (*box).reportReady},
-	{"exec", (*box).exec},
+	{"standard files", (*box).handOverStdio},
 }
 
-// beInit takes the orders and follows the list. It returns only with an error.
-func beInit(w wire) error {
-	b, err := takeOrders(w)
-	if errors.Is(err, io.EOF) {
-		os.Exit(0) // there was never an order: this process only held a namespace
-	}
-	if err != nil {
-		return fmt.Errorf("error during container init: %w", err)
-	}
+// build follows the list, on a thread that is inside.
+func (b *box) build() error {
 	list := createList
-	if b.Exec {
+	if b.joins {
 		list = execList
 	}
 	for _, s := range list {
-		err := s.do(b)
-		var program *programError
-		if errors.As(err, &program) {
-			return err // engines choose their exit status by the beginning of this text
-		}
-		if err != nil {
-			return fmt.Errorf("error during container init: %s: %w", s.name, err)
+		if err := s.do(b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	return nil
 }
 
-// takeOrders waits for the runtime, which puts this process into its cgroups first.
-func takeOrders(w wire) (*box, error) {
-	b := &box{runtime: w}
-	if err := w.receiveJSON(&b.order); err != nil {
-		return nil, err
-	}
-	raw, err := w.receive()
-	if err != nil {
-		return nil, err
-	}
-	if b.spec, err = parseSpec(raw, false); err != nil {
-		return nil, err
-	}
-	b.process = b.spec.Process
-	if b.who, err = planIdentity(b.process); err != nil {
-		return nil, err
-	}
-	filter, err := w.receive()
-	if err != nil {
-		return nil, err
-	}
-	b.filter, err = seccomp.Decode(filter)
-	return b, err
+// orders is the script for the process, which rehearse has to precede.
+func (b *box) orders() *script.Script {
+	s := &script.Script{}
+	b.takeTerminal(s)
+	b.becomeUser(s)      // capabilities, seccomp, user: no way back
+	b.filterNotifying(s) // for the agent, as long as the runtime is there
+	b.reportReady(s)
+	b.awaitStart(s) // "created" lasts here
+	b.startHooks(s)
+	b.exec(s)
+	return s
 }
 
-// closeInherited marks every descriptor to close at an exec (close_range(2)):
-// the hooks', the program's. One that leads to a folder of the host is a way
-// out of the container (CVE-2024-21626).
-func (b *box) closeInherited() error {
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("close_range CLOSE_RANGE_CLOEXEC: %w", err)
-	}
-	return nil
-}
-
-// openHost opens what later steps need from the host, before any mount of the
-// container can stand in the way.
-func (b *box) openHost() error {
+// openCover opens what paths are masked with, before any mount of the container
+// can stand in the way.
+func (b *box) openCover() error {
 	var err error
-	if b.proc, err = rootfs.OpenProc("/proc"); err != nil {
-		return err
-	}
 	b.cover, err = rootfs.OpenCover("/dev/null")
 	return err
 }
 
-// file turns a number from the orders into a file.
-func file(fd int, name string) *os.File {
-	if fd < 0 {
-		return nil
+// initError names where an error comes from. That of a missing program stays as
+// it is: engines choose their exit status by the beginning of its text.
+func initError(err error) error {
+	var program *programError
+	if err == nil || errors.As(err, &program) {
+		return err
 	}
-	return os.NewFile(uintptr(fd), name)
+	return fmt.Errorf("error during container init: %w", err)
 }

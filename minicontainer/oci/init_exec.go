@@ -8,23 +8,40 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/minicontainer/oci/script"
 )
 
-// findProgram looks the program up as the user that will run it, before the
-// container counts as created: a missing program is an error of create.
-func (b *box) findProgram() error {
-	env, err := b.environment()
-	if err != nil {
+// rehearse becomes the user, on this thread, which is good for nothing else
+// afterwards: what the process will be able to reach is what the user can. A
+// missing program is an error of create, so it is looked up now.
+func (b *box) rehearse() error {
+	// The working directory is shared by all threads of a process otherwise.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("unshare CLONE_FS: %w", err)
+	}
+	user, dir := &script.Script{}, &script.Script{}
+	b.changeUser(user)
+	b.changeDir(dir, b.tryDir(dir))
+	if err := user.Perform(); err != nil {
 		return err
 	}
-	b.process.Env = env
-	b.program, err = lookPath(b.process.Args[0], env)
+	// The process enters cwd itself, and /proc/self is another place to it: what
+	// fails here only matters where the program is looked for there.
+	lost := dir.Perform()
+	var err error
+	if b.env, err = b.environment(); err != nil {
+		return err
+	}
+	b.program, err = lookPath(b.process.Args[0], b.env)
+	if err != nil && lost != nil {
+		return lost
+	}
 	return err
 }
 
@@ -93,7 +110,7 @@ func lookup(env []string, key string) string {
 
 // environment is the spec's, with a HOME if it has none.
 func (b *box) environment() ([]string, error) {
-	env := b.process.Env
+	env := slices.Clip(b.process.Env)
 	if lookup(env, "HOME") != "" {
 		return env, nil
 	}
@@ -119,40 +136,18 @@ func homeOf(passwd io.Reader, uid uint32) string {
 
 // exec becomes the user's program (execve(2)). The wire to the runtime closes
 // with it: end of file there means that the program runs.
-func (b *box) exec() error {
-	argv, err := syscall.SlicePtrFromStrings(b.process.Args)
-	if err != nil {
-		return err
+func (b *box) exec(s *script.Script) {
+	b.letThrough(s)
+	path, argv, envp := s.String(b.program), s.Strings(b.process.Args), s.Strings(b.env)
+	if b.process.NoNewPrivileges && !b.filter.Notifies() {
+		b.loadFilter(s)
 	}
-	envp, err := syscall.SlicePtrFromStrings(b.process.Env)
-	if err != nil {
-		return err
-	}
-	path, err := syscall.BytePtrFromString(b.program)
-	if err != nil {
-		return err
-	}
-	b.letThrough()
-	if b.process.NoNewPrivileges {
-		if err := b.loadFilter(); err != nil {
-			return err
-		}
-	}
-	errno := execve(path, argv, envp)
-	return fmt.Errorf("exec %s: %w", b.program, errno)
+	s.Call("exec "+b.program, unix.SYS_EXECVE, path, argv, envp)
 }
 
 // letThrough opens the descriptors that the caller wants the program to have.
-func (b *box) letThrough() {
-	for fd := 3; fd < 3+b.Preserve; fd++ {
-		unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0)
+func (b *box) letThrough(s *script.Script) {
+	for fd := 3; fd < 3+b.preserve; fd++ {
+		s.Call("fcntl F_SETFD", unix.SYS_FCNTL, script.Int(fd), script.Int(unix.F_SETFD), script.Int(0)).Allow(unix.EBADF)
 	}
-}
-
-// execve is bare: syscall.Exec would put back the resource limit that the Go
-// runtime found at its start, over the one of the spec.
-func execve(path *byte, argv, envp []*byte) syscall.Errno {
-	_, _, errno := syscall.RawSyscall(unix.SYS_EXECVE,
-		uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])))
-	return errno
 }

@@ -12,10 +12,8 @@ import (
 
 // beginRoot puts the clone of the root file system in place.
 func (b *box) beginRoot() error {
-	b.setup = &rootfs.Setup{Spec: b.spec, Path: b.State.Rootfs, Tree: file(b.Tree, b.State.Rootfs), Cgroups: b.Cgroups, Proc: b.proc}
-	for i, fd := range b.Sources {
-		b.setup.Sources = append(b.setup.Sources, file(fd, b.spec.Mounts[i].Source))
-	}
+	b.setup = &rootfs.Setup{Spec: b.spec, Path: b.state.Rootfs, Tree: b.tree, Sources: b.sources, Cgroups: b.cgroups,
+		Proc: b.proc, Fsopen: b.fsopen}
 	var err error
 	b.root, err = b.setup.Begin()
 	return err
@@ -35,35 +33,19 @@ func (b *box) askForHooks() error {
 	if len(h.Prestart)+len(h.CreateRuntime) == 0 {
 		return nil
 	}
-	return b.ask(reply{Ask: askHooks})
+	return b.outside.runtimeHooks()
 }
 
-// askForLimits lets the runtime set the resource limits. It has the host's
-// rights: raising a hard limit is nothing that a user namespace allows.
+// askForLimits lets the runtime set the resource limits (prlimit(2)).
 func (b *box) askForLimits() error {
 	if len(b.process.Rlimits) == 0 {
 		return nil
 	}
-	return b.ask(reply{Ask: askLimits})
-}
-
-// ask waits until the runtime has done something.
-func (b *box) ask(what reply) error {
-	if err := b.runtime.sendJSON(what); err != nil {
-		return err
-	}
-	var done reply
-	return b.runtime.receiveJSON(&done)
+	return b.outside.limits()
 }
 
 func (b *box) containerHooks() error {
-	return runHooks("createContainer", b.State.Rootfs, hookLists(b.spec).CreateContainer, b.hookState(specs.StateCreating))
-}
-
-// hookState shows the container's pid as its own pid namespace has it: hooks in
-// the container cannot see another one.
-func (b *box) hookState(status specs.ContainerState) specs.State {
-	return b.State.hookState(status)
+	return runHooks("createContainer", b.state.Rootfs, hookLists(b.spec).CreateContainer, b.state.hookState(specs.StateCreating))
 }
 
 func (b *box) pivot() error { return b.root.Pivot() }
@@ -130,51 +112,4 @@ func (b *box) coverPaths() error {
 		}
 	}
 	return nil
-}
-
-// unshareCgroups makes the group that this process is in the root of its view
-// of all hierarchies (unshare(2), CLONE_NEWCGROUP).
-func unshareCgroups(b *box) error {
-	if !newNamespace(b.spec, specs.CgroupNamespace) {
-		return nil
-	}
-	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return fmt.Errorf("unshare CLONE_NEWCGROUP: %w", err)
-	}
-	return nil
-}
-
-// newSession leaves the session of the caller, its terminal (setsid(2)) and its
-// keys (keyctl(2), KEYCTL_JOIN_SESSION_KEYRING).
-func newSession(b *box) error {
-	if _, err := unix.Setsid(); err != nil && !errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("setsid: %w", err)
-	}
-	if !b.Keyring {
-		return nil
-	}
-	// Not every kernel has keyrings, and a full quota is no reason to fail.
-	_, err := unix.KeyctlJoinSessionKeyring("_ses." + b.State.ID)
-	if err != nil && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("keyctl KEYCTL_JOIN_SESSION_KEYRING: %w", err)
-	}
-	return nil
-}
-
-// reportReady is the end of create: every error that can be known is known.
-func (b *box) reportReady() error { return b.runtime.sendJSON(reply{Ready: true}) }
-
-// awaitStart waits for the one byte of start, or for end of file with the
-// death of everybody who could send it (read(2) on exec.fifo).
-func (b *box) awaitStart() error {
-	fifo := file(b.Fifo, "exec.fifo")
-	defer fifo.Close()
-	if _, err := fifo.Read(make([]byte, 1)); err != nil {
-		return err
-	}
-	return nil
-}
-
-func (b *box) startHooks() error {
-	return runHooks("startContainer", "/", hookLists(b.spec).StartContainer, b.hookState(specs.StateCreated))
 }

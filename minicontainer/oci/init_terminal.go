@@ -8,7 +8,7 @@ import (
 )
 
 // openTerminal makes a terminal out of the container's own devpts: the slave
-// side becomes standard input, output and error, the master side goes to who
+// side will be standard input, output and error, the master side goes to who
 // asked for it. Nothing is found by name: a path such as /dev/pts/0 could be
 // something else by the time it is used (CVE-2025-52565).
 func (b *box) openTerminal() error {
@@ -24,22 +24,19 @@ func (b *box) openTerminal() error {
 	if err != nil {
 		return err
 	}
-	defer slave.Close()
+	b.slave = slave
 	if size := b.process.ConsoleSize; size != nil {
 		ws := unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)}
 		if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &ws); err != nil {
 			return fmt.Errorf("ioctl TIOCSWINSZ: %w", err)
 		}
 	}
-	if !b.Exec {
+	if !b.joins {
 		if err := b.root.BindConsole(slave); err != nil {
 			return err
 		}
 	}
-	if err := sendMaster(b.Console, master); err != nil {
-		return err
-	}
-	return takeTerminal(slave)
+	return sendMaster(b.console, master)
 }
 
 // openSlave unlocks the pair and opens its other side by the master itself
@@ -56,24 +53,10 @@ func openSlave(master *os.File) (*os.File, error) {
 }
 
 // sendMaster passes the descriptor over the console socket (unix(7), SCM_RIGHTS).
-func sendMaster(socket int, master *os.File) error {
+func sendMaster(socket, master *os.File) error {
 	rights := unix.UnixRights(int(master.Fd()))
-	if err := unix.Sendmsg(socket, []byte(master.Name()), rights, nil, 0); err != nil {
+	if err := unix.Sendmsg(int(socket.Fd()), []byte(master.Name()), rights, nil, 0); err != nil {
 		return fmt.Errorf("send the terminal to the console socket: %w", err)
 	}
-	return unix.Close(socket)
-}
-
-// takeTerminal makes it the controlling terminal of this session (TIOCSCTTY)
-// and the three standard files.
-func takeTerminal(slave *os.File) error {
-	if err := unix.IoctlSetInt(int(slave.Fd()), unix.TIOCSCTTY, 0); err != nil {
-		return fmt.Errorf("ioctl TIOCSCTTY: %w", err)
-	}
-	for fd := range 3 {
-		if err := unix.Dup3(int(slave.Fd()), fd, 0); err != nil {
-			return fmt.Errorf("dup3 onto %d: %w", fd, err)
-		}
-	}
-	return nil
+	return socket.Close()
 }

@@ -1,178 +1,145 @@
 package oci
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/minicontainer/oci/script"
 )
 
 // becomeUser turns the process into what the spec says that it is. The order is
 // forced: each line takes away what the lines before it needed.
-func (b *box) becomeUser() error {
-	for _, do := range []func() error{
-		b.setKernelSide,         // scheduler, personality: may need CAP_SYS_NICE
-		b.enterProfile,          // AppArmor, SELinux
-		b.filterEarly,           // seccomp, while CAP_SYS_ADMIN is there
-		b.who.caps.dropBounding, // needs CAP_SETPCAP
-		b.handOverStdio,         // chown needs CAP_CHOWN
-		keepCapabilities,        // across the change of user
-		b.tryDir,                // cwd, if root may enter it and the user may not
-		b.setIDs,                // the change of user
-		b.who.caps.apply,        // the rest of the five sets
-		b.changeDir,             // cwd, if the user may enter it and root may not
-		b.forbidPrivileges,      // no_new_privs
-	} {
-		if err := do(); err != nil {
-			return err
-		}
+func (b *box) becomeUser(s *script.Script) {
+	b.who.kernelSide(s) // scheduler, personality: may need CAP_SYS_NICE
+	b.enterProfile(s)   // AppArmor, SELinux
+	if !b.process.NoNewPrivileges {
+		b.loadFilter(s) // seccomp, while CAP_SYS_ADMIN is there
 	}
-	return nil
+	b.who.caps.dropBounding(s) // needs CAP_SETPCAP
+	try := b.tryDir(s)         // cwd, if root may enter it and the user may not
+	b.changeUser(s)
+	b.changeDir(s, try)   // if the user may enter it and root may not
+	b.forbidPrivileges(s) // no_new_privs
 }
 
-func (b *box) setKernelSide() error {
-	domain, err := planPersonality(b.spec.Linux.Personality)
-	if err != nil {
-		return err
-	}
-	if err := setPersonality(domain); err != nil {
-		return err
-	}
-	if err := setIOPriority(b.who.ioprio); err != nil {
-		return err
-	}
-	return setScheduler(b.who.sched)
+// changeUser changes ids and capabilities.
+func (b *box) changeUser(s *script.Script) {
+	// Across the change of user: one from uid 0 to another clears the permitted
+	// set otherwise, and with it what capset is allowed to keep.
+	prctl(s, "prctl PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, 1)
+	b.setIDs(s)
+	prctl(s, "prctl PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, 0)
+	b.who.caps.apply(s) // the rest of the five sets
 }
 
 // enterProfile sets the labels for the coming exec. They are written through
 // the host's procfs: a write that a container could redirect would leave it
 // without its profile (CVE-2019-16884).
-func (b *box) enterProfile() error {
-	if p := b.process.ApparmorProfile; p != "" && !b.Exec {
-		if err := b.proc.Write("thread-self/attr/apparmor/exec", "exec "+p); err != nil {
-			return fmt.Errorf("unable to apply apparmor profile: %w", err)
-		}
+func (b *box) enterProfile(s *script.Script) {
+	if p := b.process.ApparmorProfile; p != "" && !b.joins {
+		b.label(s, "apparmor profile", "thread-self/attr/apparmor/exec", "exec "+p)
 	}
-	if l := b.process.SelinuxLabel; l != "" && !b.Exec {
-		return b.proc.Write("thread-self/attr/exec", l)
+	if l := b.process.SelinuxLabel; l != "" && !b.joins {
+		b.label(s, "selinux label", "thread-self/attr/exec", l)
 	}
-	return nil
 }
 
-// keepCapabilities: a change from uid 0 to another clears the permitted set
-// otherwise, and with it what capset is allowed to keep.
-func keepCapabilities() error {
-	if err := prctl(unix.PR_SET_KEEPCAPS, 1); err != nil {
-		return fmt.Errorf("prctl PR_SET_KEEPCAPS: %w", err)
+func (b *box) label(s *script.Script, what, path, value string) {
+	explain := func(errno unix.Errno) error {
+		return fmt.Errorf("unable to apply %s: write %q to /proc/%s: %w", what, value, path, errno)
 	}
-	return nil
+	how := b.proc.How()
+	file := s.Call(what, unix.SYS_OPENAT2, script.Int(b.proc.File().Fd()), s.String(path), s.Bytes(bytesOf(&how)),
+		script.Int(unix.SizeofOpenHow)).Explain(explain)
+	s.Call(what, unix.SYS_WRITE, file.Result(), s.String(value), script.Int(len(value))).Explain(explain)
 }
 
 // setIDs changes groups first: without root nobody may (setgroups(2), setresgid(2), setresuid(2)).
-func (b *box) setIDs() error {
+func (b *box) setIDs(s *script.Script) {
 	u := b.process.User
-	groups := u.AdditionalGids
-	var first *uint32
-	if len(groups) > 0 {
-		first = &groups[0]
+	groups := s.Call(fmt.Sprintf("setgroups %v", u.AdditionalGids), unix.SYS_SETGROUPS,
+		script.Int(len(u.AdditionalGids)), s.Bytes(wordsOf(u.AdditionalGids)))
+	if len(u.AdditionalGids) == 0 {
+		groups.Allow(unix.EPERM) // an ordinary user's namespace has setgroups denied: nothing to drop then
 	}
-	_, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(groups)), uintptr(unsafe.Pointer(first)), 0)
-	// An ordinary user's namespace has setgroups denied: nothing to drop then.
-	if errno != 0 && !(errno == unix.EPERM && len(groups) == 0) {
-		return fmt.Errorf("setgroups %v: %w", groups, errno)
-	}
-	gid, uid := uintptr(u.GID), uintptr(u.UID)
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); errno != 0 {
-		return fmt.Errorf("setresgid %d: %w", u.GID, errno)
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
+	gid, uid := script.Int(u.GID), script.Int(u.UID)
+	s.Call(fmt.Sprintf("setresgid %d", u.GID), unix.SYS_SETRESGID, gid, gid, gid)
+	s.Call("setresuid", unix.SYS_SETRESUID, uid, uid, uid).Explain(func(errno unix.Errno) error {
 		return fmt.Errorf("setresuid %d: %w; is it in uidMappings?", u.UID, errno)
-	}
-	return prctl(unix.PR_SET_KEEPCAPS, 0)
+	})
 }
 
 // tryDir enters cwd with root's rights. What those are not enough for, a folder
 // of a network file system say, the user's may be.
-func (b *box) tryDir() error {
-	err := unix.Chdir(b.process.Cwd)
-	b.inDir = err == nil
-	if err != nil && !errors.Is(err, unix.EACCES) {
-		return b.dirError(err)
-	}
-	return nil
+func (b *box) tryDir(s *script.Script) *dirTry {
+	root := s.Call("open /", unix.SYS_OPENAT, script.Int(unix.AT_FDCWD), s.String("/"), script.Int(unix.O_PATH|unix.O_CLOEXEC))
+	dir := b.openDir(s, root).Allow(unix.EACCES)
+	return &dirTry{root, s.Call("fchdir to cwd", unix.SYS_FCHDIR, dir.Result()).Allow(unix.EBADF, unix.EACCES).Explain(b.dirError)}
 }
 
-// changeDir enters cwd as the user if that is still to do, and makes sure that
-// it is in the container: the name /proc/self/fd/N of a leaked descriptor would
-// be a folder of the host (CVE-2024-21626). For a place outside of the root
-// getcwd(2) gives "(unreachable)" or ENOENT.
-func (b *box) changeDir() error {
-	if !b.inDir {
-		if err := unix.Chdir(b.process.Cwd); err != nil {
-			return b.dirError(err)
-		}
-	}
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Getcwd(buf)
-	if err != nil || !strings.HasPrefix(string(buf[:n]), "/") {
+// dirTry is what the second try needs of the first.
+type dirTry struct{ root, entered *script.Call }
+
+// changeDir enters it with the user's rights, unless that is done.
+func (b *box) changeDir(s *script.Script, try *dirTry) {
+	dir := b.openDir(s, try.root).Unless(try.entered)
+	s.Call("fchdir to cwd", unix.SYS_FCHDIR, dir.Result()).Unless(try.entered).Explain(b.dirError)
+}
+
+// openDir looks cwd up inside the root and follows no magic link (openat2(2)):
+// the name /proc/self/fd/N of a leaked descriptor would be a folder of the host
+// (CVE-2024-21626).
+func (b *box) openDir(s *script.Script, root *script.Call) *script.Call {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	return s.Call("open cwd", unix.SYS_OPENAT2, root.Result(), s.String(b.process.Cwd), s.Bytes(bytesOf(&how)),
+		script.Int(unix.SizeofOpenHow)).Explain(b.dirError)
+}
+
+func (b *box) dirError(errno unix.Errno) error {
+	if errno == unix.ELOOP {
 		return fmt.Errorf("current working directory is outside of container mount namespace root: cwd (%q)", b.process.Cwd)
 	}
-	return nil
-}
-
-func (b *box) dirError(err error) error {
-	return fmt.Errorf("chdir to cwd (%q) set in config.json failed: %w", b.process.Cwd, err)
-}
-
-// filterEarly loads the filter where loading it takes CAP_SYS_ADMIN.
-func (b *box) filterEarly() error {
-	if b.process.NoNewPrivileges {
-		return nil
-	}
-	return b.loadFilter()
+	return fmt.Errorf("chdir to cwd (%q) set in config.json failed: %w", b.process.Cwd, errno)
 }
 
 // filterNotifying loads a filter whose listener the runtime has to take, before
 // it leaves. Any other is loaded right before the exec: it then need not allow
 // what only this stage does.
-func (b *box) filterNotifying() error {
-	if b.filter == nil || !b.filter.Notify {
-		return nil
+func (b *box) filterNotifying(s *script.Script) {
+	if b.process.NoNewPrivileges && b.filter.Notifies() {
+		b.loadFilter(s)
 	}
-	return b.loadFilter()
 }
 
-// loadFilter loads it once, and hands over its listener. From here on each call
+// loadFilter loads it, and hands over its listener. From there on each call
 // that it notifies of waits for the agent.
-func (b *box) loadFilter() error {
+func (b *box) loadFilter(s *script.Script) {
 	if b.filter == nil {
-		return nil
+		return
 	}
-	listener, err := b.filter.Load()
-	b.filter = nil
-	if err != nil || listener < 0 {
-		return err
+	listener := b.filter.Load(s)
+	if !b.filter.Notifies() {
+		return
 	}
-	defer unix.Close(listener) // or calls would wait for an agent that is dead
-	return b.ask(reply{Ask: askListener, Listener: listener})
+	// Under a number that is known here, for the runtime to take it.
+	s.Call("dup3 of the listener", unix.SYS_DUP3, listener.Result(), script.Int(b.spare), script.Int(unix.O_CLOEXEC))
+	s.Call("close the listener", unix.SYS_CLOSE, listener.Result())
+	b.say(s, reply{Ask: askListener, Listener: b.spare})
+	b.hear(s)
+	s.Call("close the listener", unix.SYS_CLOSE, script.Int(b.spare)) // or calls would wait for an agent that is dead
 }
 
 // forbidPrivileges makes setuid bits and file capabilities powerless
 // (prctl(2), PR_SET_NO_NEW_PRIVS), and sets the umask beside.
-func (b *box) forbidPrivileges() error {
+func (b *box) forbidPrivileges(s *script.Script) {
 	if m := b.process.User.Umask; m != nil {
-		unix.Umask(int(*m))
+		s.Call("umask", unix.SYS_UMASK, script.Int(*m))
 	}
-	if !b.process.NoNewPrivileges {
-		return nil
+	if b.process.NoNewPrivileges {
+		prctl(s, "prctl PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, 1)
 	}
-	if err := prctl(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
-		return fmt.Errorf("prctl PR_SET_NO_NEW_PRIVS: %w", err)
-	}
-	return nil
 }
 
 // handOverStdio gives standard input, output and error to the user, who could
@@ -181,9 +148,13 @@ func (b *box) handOverStdio() error {
 	if b.process.User.UID == 0 {
 		return nil
 	}
-	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+	files := b.stdio
+	if b.slave != nil {
+		files = [3]*os.File{b.slave}
+	}
+	for _, f := range files {
 		var st unix.Stat_t
-		if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Rdev == unix.Mkdev(1, 3) || st.Uid == b.process.User.UID {
+		if f == nil || unix.Fstat(int(f.Fd()), &st) != nil || st.Rdev == unix.Mkdev(1, 3) || st.Uid == b.process.User.UID {
 			continue
 		}
 		err := unix.Fchown(int(f.Fd()), int(b.process.User.UID), int(st.Gid))

@@ -21,12 +21,12 @@ import (
 // All that init says after the load it says by write(2), which is why a filter
 // may not notify of that.
 
-func (m *making) sendListener(r reply) error {
-	return sendListener(m.Spec.Linux.Seccomp, m.Pid, m.hookState(specs.StateCreating), r.Listener)
+func (m *making) sendListener(number int) error {
+	return sendListener(m.Spec.Linux.Seccomp, m.Pid, m.hookState(specs.StateCreating), number)
 }
 
-func (j *joining) sendListener(r reply) error {
-	return sendListener(j.Spec.Linux.Seccomp, j.pid, j.hookState(specs.StateRunning), r.Listener)
+func (j *joining) sendListener(number int) error {
+	return sendListener(j.Spec.Linux.Seccomp, j.stage.pid, j.hookState(specs.StateRunning), number)
 }
 
 // sendListener takes the listener out of the process pid and gives it to the

@@ -57,7 +57,7 @@ func newNamespace(spec *specs.Spec, t specs.LinuxNamespaceType) bool {
 }
 
 // cloneFlags joins the flags of all namespaces to be made. The cgroup namespace
-// is left to the init stage: its root is the group that its maker is in, so the
+// is left to the stage itself: its root is the group that its maker is in, so the
 // maker must have been moved first.
 func cloneFlags(spec *specs.Spec) uintptr {
 	var flags uintptr
@@ -65,6 +65,16 @@ func cloneFlags(spec *specs.Spec) uintptr {
 		if ns.Path == "" && ns.Type != specs.CgroupNamespace {
 			flags |= kinds()[ns.Type].flag
 		}
+	}
+	return flags
+}
+
+// ownFlags joins the flags of all kinds that the container does not share with
+// the runtime, new or joined.
+func ownFlags(spec *specs.Spec) uintptr {
+	var flags uintptr
+	for _, ns := range spec.Linux.Namespaces {
+		flags |= kinds()[ns.Type].flag
 	}
 	return flags
 }

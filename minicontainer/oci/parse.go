@@ -12,7 +12,7 @@ import (
 // left as text. Before encoding/json decodes a value it prepares for every type
 // that can be reached from there. For the whole of specs.Spec, with Windows,
 // Solaris and virtual machines in it, that takes longer than all the mounts of a
-// container; and it happens twice, in the runtime and in the init stage.
+// container.
 type document struct {
 	Version     string            `json:"ociVersion"`
 	Process     *specs.Process    `json:"process"`

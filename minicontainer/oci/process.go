@@ -58,9 +58,9 @@ func (s *State) alive() bool {
 	return err == nil && st.StartTime == s.StartTime && st.State != 'Z' && st.State != 'X'
 }
 
-// pidfd opens the container's process so that no other one can be meant from
+// openPidfd opens the container's process so that no other one can be meant from
 // here on (pidfd_open(2)): opened first, compared after.
-func (s *State) pidfd() (*os.File, error) {
+func (s *State) openPidfd() (*os.File, error) {
 	fd, err := unix.PidfdOpen(s.Pid, 0)
 	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
 		return nil, ErrNotRunning

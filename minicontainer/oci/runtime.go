@@ -38,7 +38,7 @@ type Container struct {
 	Terminal *Terminal
 
 	rt     *Runtime
-	wire   *wire   // to the init stage, in the process that created it
+	stage  *stage  // in the process that created it
 	groups *groups // its cgroups, once they were looked at
 }
 

@@ -48,16 +48,6 @@ func planScheduler(s *specs.Scheduler) (*unix.SchedAttr, error) {
 	return attr, nil
 }
 
-func setScheduler(attr *unix.SchedAttr) error {
-	if attr == nil {
-		return nil
-	}
-	if err := unix.SchedSetAttr(0, attr, 0); err != nil {
-		return fmt.Errorf("sched_setattr policy=%d nice=%d: %w", attr.Policy, attr.Nice, err)
-	}
-	return nil
-}
-
 var personalities = sync.OnceValue(func() map[specs.LinuxPersonalityDomain]uintptr {
 	return map[specs.LinuxPersonalityDomain]uintptr{
 		specs.PerLinux: 0, specs.PerLinux32: 8,
@@ -77,14 +67,4 @@ func planPersonality(p *specs.LinuxPersonality) (int, error) {
 		return -1, fmt.Errorf("personality flags %v: the specification knows none yet", p.Flags)
 	}
 	return int(domain), nil
-}
-
-func setPersonality(domain int) error {
-	if domain < 0 {
-		return nil
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, uintptr(domain), 0, 0); errno != 0 {
-		return fmt.Errorf("personality(%#x): %w", domain, errno)
-	}
-	return nil
 }

@@ -67,7 +67,7 @@ func ValidateProcess(p *specs.Process) error {
 	if p.SelinuxLabel != "" && !lsmActive("selinux") {
 		errs = append(errs, errors.New("selinux label is specified in config, but selinux is disabled or not supported"))
 	}
-	_, err := planIdentity(p)
+	_, err := planIdentity(p, nil)
 	return errors.Join(append(errs, err)...)
 }
 

@@ -16,6 +16,24 @@ func newFilesystem(kind, source string, p Plan) (*os.File, error) {
 		return nil, fmt.Errorf("fsopen %s: %w", kind, err)
 	}
 	defer unix.Close(fs)
+	return finish(fs, kind, source, p)
+}
+
+// newFilesystem is the same for a file system that belongs to the container's process.
+func (s *Setup) newFilesystem(kind, source string, p Plan) (*os.File, error) {
+	if s.Fsopen == nil || kind != "proc" {
+		return newFilesystem(kind, source, p)
+	}
+	fs, err := s.Fsopen(kind)
+	if err != nil {
+		return nil, fmt.Errorf("fsopen %s: %w", kind, err)
+	}
+	defer fs.Close()
+	return finish(int(fs.Fd()), kind, source, p)
+}
+
+// finish makes the detached mount out of a new context.
+func finish(fs int, kind, source string, p Plan) (*os.File, error) {
 	if err := configure(fs, source, p); err != nil {
 		return nil, fmt.Errorf("%s: %w", kind, err)
 	}

@@ -27,14 +27,22 @@ func OpenProc(path string) (*Proc, error) {
 	return &Proc{dir}, nil
 }
 
-// Write writes one value to a file such as sys/net/ipv4/ip_forward (openat2(2)).
-// RESOLVE_NO_XDEV refuses a file that something else was mounted over, so that
-// a value cannot be redirected to where the container wants it.
-func (p *Proc) Write(path, value string) error {
-	how := unix.OpenHow{
+// File is its folder, for who passes it on or begins a lookup there.
+func (p *Proc) File() *os.File { return p.dir }
+
+// How is the lookup of a file to write to, such as sys/net/ipv4/ip_forward
+// (openat2(2)). RESOLVE_NO_XDEV refuses a file that something else was mounted
+// over, so that a value cannot be redirected to where the container wants it.
+func (p *Proc) How() unix.OpenHow {
+	return unix.OpenHow{
 		Flags:   unix.O_WRONLY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_MAGICLINKS,
 	}
+}
+
+// Write writes one value to a file that How finds.
+func (p *Proc) Write(path, value string) error {
+	how := p.How()
 	fd, err := unix.Openat2(int(p.dir.Fd()), path, &how)
 	if err != nil {
 		return &os.PathError{Op: "openat2", Path: "/proc/" + path, Err: err}

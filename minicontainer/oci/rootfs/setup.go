@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Setup is what the init stage was given for building the tree.
+// Setup is what there is to build the tree from.
 type Setup struct {
 	Spec    *specs.Spec
 	Path    string     // the root file system's folder, as the host names it
@@ -17,6 +17,10 @@ type Setup struct {
 	Sources []*os.File // clones of the bind mounts' sources, one per mount, nil where there is none
 	Cgroups []Hierarchy
 	Proc    *Proc
+
+	// Fsopen is fsopen(2) as the container's own process calls it; nil where that
+	// is the caller. A procfs shows the pid namespace of who opened its context.
+	Fsopen func(kind string) (*os.File, error)
 }
 
 // Hierarchy is one cgroup file system, for a mount of type cgroup.
@@ -114,7 +118,7 @@ func (s *Setup) filesystem(r *Root, m specs.Mount, p Plan) error {
 	if m.Type == "tmpfs" {
 		made = p.writable() // its mode and contents come first; read-only is then the mount's
 	}
-	tree, err := newFilesystem(m.Type, m.Source, made)
+	tree, err := s.newFilesystem(m.Type, m.Source, made)
 	if err != nil {
 		return err
 	}

@@ -16,13 +16,18 @@ func (f *Filter) Encode() []byte {
 	if f == nil {
 		return nil
 	}
-	out := binary.LittleEndian.AppendUint32(make([]byte, 0, 5+instruction*len(f.Program)), uint32(f.Flags))
+	out := binary.LittleEndian.AppendUint32(make([]byte, 0, 5), uint32(f.Flags))
 	notify := byte(0)
 	if f.Notify {
 		notify = 1
 	}
-	out = append(out, notify)
-	for _, in := range f.Program {
+	return append(append(out, notify), instructions(f.Program)...)
+}
+
+// instructions are as they lie in memory.
+func instructions(program []unix.SockFilter) []byte {
+	out := make([]byte, 0, instruction*len(program))
+	for _, in := range program {
 		out = binary.LittleEndian.AppendUint16(out, in.Code)
 		out = binary.LittleEndian.AppendUint32(append(out, in.Jt, in.Jf), in.K)
 	}

@@ -22,6 +22,8 @@
 // Between fork and exec the child has the memory of a Go program but none of
 // its threads: a lock that another thread held stays locked for ever. The child
 // therefore allocates nothing, grows no stack and calls nothing but RawSyscall.
+// Where nothing is joined and no ids are mapped it has not even a copy of the
+// memory, but the caller's own (CLONE_VM, CLONE_VFORK in clone(2)).
 //
 // What this is not: a general process starter. os/exec does that.
 //

@@ -10,7 +10,11 @@ import (
 //
 // Signals are blocked across it: a Go signal handler that ran in the child
 // would look for threads that do not exist there. The child gets its mask back
-// right before the exec, which also resets every handler.
+// right before the exec, which also resets every handler; where it shares the
+// caller's memory they are reset from the beginning.
+//
+// Everything that the child does is in functions called from here, never in one
+// that called this: a child that shares the stack must not return.
 //
 //go:norace
 //go:nosplit
@@ -18,7 +22,13 @@ func fork(c *child) (int, unix.Errno) {
 	all := ^uint64(0)
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&c.oldMask)), 8, 0, 0)
-	pid, _, errno := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.first)), unsafe.Sizeof(c.first), 0)
+	var pid, errno uintptr
+	if c.sharing {
+		pid, errno = cloneSharing(&c.first, unsafe.Sizeof(c.first))
+	} else {
+		p, _, e := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.first)), unsafe.Sizeof(c.first), 0)
+		pid, errno = p, uintptr(e)
+	}
 	if errno == 0 && pid == 0 {
 		c.enterGroups()
 		if c.twoStages {
@@ -28,7 +38,7 @@ func fork(c *child) (int, unix.Errno) {
 	}
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&c.oldMask)), 0, 8, 0, 0)
-	return int(pid), errno
+	return int(pid), unix.Errno(errno)
 }
 
 // enterGroups moves this process, which has one thread, into its cgroups.

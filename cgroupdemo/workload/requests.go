@@ -1,4 +1,4 @@
-package cgroupdemo
+package workload
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 )
 
 // The requests by which labs have a helper process do a workload. The helper is
-// started inside the group (CLONE_INTO_CGROUP, see [Group.OpenDir]) or attached.
+// started inside the group (CLONE_INTO_CGROUP) or attached to it.
 const (
 	RequestBurn     = "cgroup.burn"     // BurnArgs -> Burned
 	RequestAllocate = "cgroup.allocate" // AllocateArgs -> int, bytes

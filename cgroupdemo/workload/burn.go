@@ -1,4 +1,4 @@
-package cgroupdemo
+package workload
 
 import (
 	"context"
@@ -14,10 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// The workloads are what labs run inside a group: small programs that want as
-// much of one resource as they can get. Each also runs as a request of package
-// inside; see requests.go.
 
 // Burned is what a busy loop says about itself, to be held against the group's bill.
 type Burned struct {

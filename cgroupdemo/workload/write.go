@@ -1,4 +1,4 @@
-package cgroupdemo
+package workload
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package cgroupdemo
+package workload
 
 import (
 	"context"
@@ -36,13 +36,23 @@ func Count(ctx context.Context, path string) (uint64, error) {
 }
 
 // ReadCount reads what [Count] has written so far.
-func ReadCount(path string) Reading[uint64] {
+func ReadCount(path string) (uint64, error) {
 	data, err := os.ReadFile(path)
-	if err == nil && len(data) != 8 {
-		err = fmt.Errorf("%s has %d bytes: want the 8 of a counter", path, len(data))
-	}
 	if err != nil {
-		return Reading[uint64]{Path: path, Err: err}
+		return 0, err
 	}
-	return Reading[uint64]{Value: binary.NativeEndian.Uint64(data), Path: path}
+	if len(data) != 8 {
+		return 0, fmt.Errorf("%s has %d bytes: want the 8 of a counter", path, len(data))
+	}
+	return binary.NativeEndian.Uint64(data), nil
+}
+
+// pause waits, or gives ctx's error at its end.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }

@@ -21,100 +21,82 @@ const initName = "cutaway-init"
 // the cgroup allows (by reading all of mountinfo) would be work for nothing.
 var initEnv = []string{"GOGC=off", "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
 
-// markedEnv is initEnv with the mark of the run that this belongs to, if there
-// is one. A created container waits for its start as long as it takes; when
+// markedEnv is the mark of the run that this belongs to, if there is one. A created container waits for its start as long as it takes; when
 // everybody who knew of it was killed, the mark is how it is found.
 func markedEnv() []string {
 	if token := os.Getenv(mark.Variable); token != "" {
-		return append([]string{mark.Variable + "=" + token}, initEnv...)
+		return []string{mark.Variable + "=" + token}
 	}
-	return initEnv
+	return nil
 }
 
 func initArgv(far wire) []string {
 	return []string{initName, strconv.Itoa(int(far.f.Fd()))}
 }
 
-// startInit starts this program inside the new and the joined namespaces. It
-// waits there for its orders.
-func (m *making) startInit() error {
-	near, far, err := newWire()
-	if err != nil {
+// env is that of the stage. A script needs none.
+func (s *stage) env() []string {
+	if s.memory == nil {
+		return append(markedEnv(), initEnv...)
+	}
+	return markedEnv()
+}
+
+// startStage starts the process inside the new and the joined namespaces.
+func (m *making) startStage() error {
+	b := &box{state: m.State, spec: m.Spec, filter: m.bundle.filter, tree: m.tree, sources: m.sources, fifo: m.fifo,
+		console: m.console, preserve: m.opts.Preserve, keyring: !m.opts.NoNewKeyring, stdio: m.opts.stdio(), outside: m}
+	if m.groups != nil {
+		b.cgroups = m.groups.shelves()
+	}
+	if err := b.identify(); err != nil {
 		return err
 	}
-	m.wire, m.far = &near, far
 	joins, err := openJoins(m.Spec)
 	if err != nil {
 		return err
 	}
 	defer closeJoins(joins)
-	exe, err := spawn.Sealed()
-	if err != nil {
+	if m.stage, err = newStage(b, canVisit(ownFlags(m.Spec), hookLists(m.Spec))); err != nil {
 		return err
 	}
-	defer exe.Close()
-	p := spawn.Process{
-		Exe: exe, Argv: initArgv(far), Env: markedEnv(),
+	m.stage.listener = m.sendListener
+	err = m.stage.start(m.groups, spawn.Process{
 		Join: joins, New: cloneFlags(m.Spec), TimeOffsets: timeOffsets(m.Spec),
 		UIDs: m.Spec.Linux.UIDMappings, GIDs: m.Spec.Linux.GIDMappings, DenyGroups: os.Geteuid() != 0,
 		Root:  hasNamespace(m.Spec, specs.UserNamespace),
-		Stdio: m.opts.stdio(), Keep: m.inherited(),
-	}
-	pid, err := m.groups.start(p)
+		Stdio: b.stdio,
+	})
 	if err != nil {
-		return fmt.Errorf("unable to start container process: %w", err)
+		return err
 	}
-	far.f.Close() // only init holds it now: its death is our end of file
-	m.onUndo(m.endInit)
-	return m.remember(pid)
+	m.onUndo(m.endStage)
+	return m.remember(m.stage.pid)
 }
 
-// inherited are the descriptors that init uses by their numbers.
-func (m *making) inherited() []*os.File {
-	var keep []*os.File
-	for _, f := range append([]*os.File{m.far.f, m.tree, m.fifo, m.console}, m.sources...) {
-		if f != nil {
-			keep = append(keep, f)
-		}
-	}
-	return keep
-}
-
-// endInit kills and reaps the process, then runs the poststop hooks: what
-// happened to the host by the earlier hooks has to be taken back by somebody.
-func (m *making) endInit() error {
-	unix.Kill(m.Pid, unix.SIGKILL)
-	unix.Wait4(m.Pid, nil, 0, nil)
-	m.wire.f.Close()
+// endStage ends the process, then runs the poststop hooks: what happened to the
+// host by the earlier hooks has to be taken back by somebody.
+func (m *making) endStage() error {
+	m.stage.end()
+	m.stage.near.f.Close()
 	m.rt.warn(runAllHooks("poststop", m.Bundle, hookLists(m.Spec).Poststop, m.hookState(specs.StateStopped)))
 	return nil
 }
 
-// giveOrders sends what init waits for. It is in its cgroups by now.
-func (m *making) giveOrders() error {
-	o := order{State: m.State, Tree: number(m.tree), Fifo: number(m.fifo), Console: number(m.console), Preserve: m.opts.Preserve,
-		Keyring: !m.opts.NoNewKeyring}
-	for _, s := range m.sources {
-		o.Sources = append(o.Sources, number(s))
+// finishStage has the container built in the namespaces of its own process.
+func (m *making) finishStage() error {
+	pidfd, err := unix.PidfdOpen(m.Pid, 0)
+	if err != nil {
+		return fmt.Errorf("pidfd_open(%d): %w", m.Pid, err)
 	}
-	if m.groups != nil {
-		o.Cgroups = m.groups.shelves()
-	}
-	return m.wire.sendOrders(o, m.bundle.Raw, m.bundle.filter)
+	f := os.NewFile(uintptr(pidfd), "pidfd")
+	defer f.Close()
+	m.stage.state = m.State // it has a pid now
+	return m.stage.finish(f, ownFlags(m.Spec))
 }
 
-// answerInit does what init cannot do from inside, until it is ready.
-func (m *making) answerInit() error {
-	return m.wire.attend(map[string]func(reply) error{
-		askHooks:    m.createHooks,  // they belong to the runtime's namespaces
-		askLimits:   m.setLimits,    // the user that init becomes next may not
-		askListener: m.sendListener, // its agent is out here
-	})
-}
-
-// createHooks runs those that belong between the mounts and the pivot, in the
-// runtime's namespaces.
-func (m *making) createHooks(reply) error {
+// runtimeHooks runs those that belong between the mounts and the pivot.
+func (m *making) runtimeHooks() error {
 	h, state := hookLists(m.Spec), m.hookState(specs.StateCreating)
 	//lint:ignore SA1019 old bundles and their engines still use prestart
 	if err := runHooks("prestart", m.Bundle, h.Prestart, state); err != nil {
@@ -139,7 +121,7 @@ func setOOMScore(pid int, score *int) error {
 	return nil
 }
 
-func (m *making) setLimits(reply) error { return setLimits(m.Pid, m.Spec.Process) }
+func (m *making) limits() error { return setLimits(m.Pid, m.Spec.Process) }
 
 // setLimits sets them from outside (prlimit(2)): raising a hard limit takes
 // rights that a container in a user namespace does not have.

@@ -1,0 +1,284 @@
+package oci
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cutaway/minicontainer/oci/rootfs"
+	"cutaway/minicontainer/oci/script"
+	"cutaway/minicontainer/oci/spawn"
+)
+
+// stage is the process that becomes the user's program, until it has. It is
+// born in the container's namespaces, and has to be built around there.
+//
+// Mostly a thread of the runtime does that: it enters the namespaces, mounts
+// what there is to mount, and leaves a script behind (package script) that the
+// process performs, down to the execve.
+//
+//	runtime                     its visiting thread         stage
+//	  | clone, in all namespaces ------------------------->  leaves the session, opens procfs
+//	  | <--------------------------------------- build ----|
+//	  | --------------------------> setns
+//	  |                             mounts, devices, pivot
+//	  |                             second script
+//	  | -- go, the terminal ------------------------------>  identity ...
+//	  | <------------------------------------ listener ----|  only of a filter that notifies
+//	  | <------------------ ready, or the failed call -----|
+//	  | <-- end of file, or the failed call ---------------|  at the exec
+//
+// A thread cannot enter a user namespace, and what it starts would not be in the
+// container's pid namespace, as hooks in the container have to be. So where
+// there are such, the stage is this program again and builds from the inside
+// (init_inside.go).
+type stage struct {
+	*box
+	near, far wire
+	pid       int
+	listener  func(number int) error // gives it to its agent
+
+	memory *script.Memory // of the scripts; nil where the stage is this program
+	now    *script.Script // which of them is performed
+	procs  []*script.Call // the first one's fsopen of every procfs to mount
+}
+
+// newStage prepares one for a container that is described from outside.
+func newStage(b *box, visited bool) (*stage, error) {
+	near, far, err := newWire()
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{box: b, near: near, far: far}
+	b.wire = number(far.f)
+	if !visited {
+		return s, nil
+	}
+	if b.proc, err = rootfs.OpenProc("/proc"); err == nil {
+		s.memory, err = script.NewMemory()
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	b.spare, b.fsopen = number(s.memory.File), s.fsopen
+	return s, nil
+}
+
+// start starts it. p says where.
+func (s *stage) start(g *groups, p spawn.Process) error {
+	exe, err := s.executable()
+	if err != nil {
+		return err
+	}
+	defer exe.Close()
+	p.Exe, p.Argv, p.Env, p.Keep = exe, initArgv(s.far), s.env(), s.inherited()
+	if s.pid, err = g.start(p); err != nil {
+		return fmt.Errorf("unable to start container process: %w", err)
+	}
+	return s.far.f.Close() // only the stage holds it now: its death is our end of file
+}
+
+func (s *stage) executable() (*os.File, error) {
+	if s.memory == nil {
+		return spawn.Sealed()
+	}
+	if err := s.memory.Write(script.First, s.first()); err != nil {
+		return nil, err
+	}
+	return script.Image(s.wire, number(s.memory.File))
+}
+
+// first is what the stage does until it is built around.
+func (s *stage) first() *script.Script {
+	s.now = &script.Script{}
+	s.arrive(s.now)
+	if !s.joins {
+		for _, m := range s.spec.Mounts {
+			if m.Type == "proc" {
+				s.procs = append(s.procs, s.now.Call("fsopen proc", unix.SYS_FSOPEN, s.now.String(m.Type), script.Int(unix.FSOPEN_CLOEXEC)))
+			}
+		}
+	}
+	s.say(s.now, reply{Ask: askBuild})
+	rights := s.now.Bytes(make([]byte, unix.CmsgSpace(4)))
+	s.now.Call("recvmsg from the runtime", unix.SYS_RECVMSG, script.Int(s.wire), messageHeader(s.now, rights, unix.CmsgSpace(4)),
+		script.Int(unix.MSG_CMSG_CLOEXEC)).NoEnd()
+	s.now.Jump(script.Second.Address())
+	slave := s.now.Placed(script.First, rights.At(unix.CmsgLen(0))).Loaded()
+	s.terminal = &slave
+	return s.now
+}
+
+// messageHeader is a struct msghdr for one byte and the descriptor beside it.
+func messageHeader(s *script.Script, rights script.Arg, room int) script.Arg {
+	vector := s.Words(s.Bytes(make([]byte, 8)), script.Int(1))
+	return s.Words(script.Int(0), script.Int(0), vector, script.Int(1), rights, script.Int(room), script.Int(0))
+}
+
+// fsopen takes the next context that the stage opened.
+func (s *stage) fsopen(string) (*os.File, error) {
+	if len(s.procs) == 0 {
+		return nil, errors.New("none was opened by the container's process")
+	}
+	fd, err := s.memory.Result(script.First, s.procs[0])
+	if err != nil {
+		return nil, err
+	}
+	s.procs = s.procs[1:]
+	return takeDescriptor(s.pid, fd)
+}
+
+// inherited are the descriptors that the stage uses by their numbers.
+func (s *stage) inherited() []*os.File {
+	all := []*os.File{s.far.f, s.fifo}
+	if s.memory != nil {
+		all = append(all, s.memory.File, s.proc.File())
+	} else {
+		all = append(append(all, s.tree, s.console), s.sources...)
+	}
+	var keep []*os.File
+	for _, f := range all {
+		if f != nil {
+			keep = append(keep, f)
+		}
+	}
+	return keep
+}
+
+// finish has the container built, until only the program is missing. pidfd and
+// kinds are the namespaces that a visitor enters.
+func (s *stage) finish(pidfd *os.File, kinds uintptr) error {
+	if s.memory == nil {
+		if err := s.sendOrders(); err != nil {
+			return err
+		}
+		return s.attend()
+	}
+	if err := s.attend(); err != nil { // until it asks to be built around
+		return err
+	}
+	err := visit(pidfd, kinds, func() error {
+		if err := s.build(); err != nil {
+			return err
+		}
+		return s.rehearse()
+	})
+	if err != nil {
+		return fmt.Errorf("unable to start container process: %w", initError(err))
+	}
+	s.now = s.orders()
+	if err := s.memory.Write(script.Second, s.now); err != nil {
+		return err
+	}
+	if err := s.release(); err != nil {
+		return err
+	}
+	return s.attend()
+}
+
+// release lets the stage go on to the second script, and gives it its terminal.
+func (s *stage) release() error {
+	var rights []byte
+	if s.slave != nil {
+		rights = unix.UnixRights(int(s.slave.Fd()))
+		defer s.slave.Close()
+	}
+	if err := unix.Sendmsg(int(s.near.f.Fd()), []byte{0}, rights, nil, unix.MSG_NOSIGNAL); err != nil {
+		return fmt.Errorf("sendmsg to the init stage: %w", err)
+	}
+	return nil
+}
+
+// attend does what the stage asks for, until it is ready or is to be built around.
+func (s *stage) attend() error {
+	for {
+		r, err := s.answer()
+		if err != nil || r.Ready || r.Ask == askBuild {
+			return err
+		}
+		switch r.Ask {
+		case askHooks:
+			err = s.outside.runtimeHooks()
+		case askLimits:
+			err = s.outside.limits()
+		case askListener:
+			err = s.listener(r.Listener)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.near.sendJSON(reply{}); err != nil {
+			return err
+		}
+	}
+}
+
+// answer takes the stage's next message; an error in it becomes one here.
+func (s *stage) answer() (reply, error) {
+	r, err := s.message()
+	if errors.Is(err, io.EOF) {
+		return r, errors.New("unable to start container process: the init stage ended without a word; " +
+			"was it killed (out of memory, pids limit)?")
+	}
+	return r, err
+}
+
+// awaitExec waits for the end of file that the exec means, or a last error.
+func (s *stage) awaitExec() error {
+	_, err := s.message()
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (s *stage) message() (reply, error) {
+	var r reply
+	payload, err := s.near.receive()
+	if err != nil {
+		return r, err
+	}
+	if index, errno, ok := script.Failure(payload); ok && s.now != nil {
+		r.Error = initError(s.now.Error(index, errno)).Error()
+	} else if err := json.Unmarshal(payload, &r); err != nil {
+		return r, err
+	}
+	if r.Error != "" {
+		return r, fmt.Errorf("unable to start container process: %s", r.Error)
+	}
+	return r, nil
+}
+
+// end kills and reaps it.
+func (s *stage) end() error {
+	if s.pid == 0 {
+		return nil
+	}
+	unix.Kill(s.pid, unix.SIGKILL)
+	_, err := unix.Wait4(s.pid, nil, 0, nil)
+	return err
+}
+
+// close lets go of what only the making needed; the wire's near end stays.
+func (s *stage) close() {
+	if s.far.f != nil {
+		s.far.f.Close()
+	}
+	if s.memory != nil {
+		s.memory.File.Close()
+	}
+	if s.proc != nil {
+		s.proc.File().Close()
+	}
+}
+
+// canVisit says whether a thread of the runtime can build a container of these kinds.
+func canVisit(kinds uintptr, hooks specs.Hooks) bool {
+	return script.Available && kinds&unix.CLONE_NEWUSER == 0 && len(hooks.CreateContainer)+len(hooks.StartContainer) == 0
+}
