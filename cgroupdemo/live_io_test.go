@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo/workload"
+	"cutaway/internal/needs"
 )
 
 // loop makes a loop device over a file in memory; it is detached at the end.
@@ -26,7 +27,7 @@ func loop(t *testing.T, size int) (path string, device specs.LinuxBlockIODevice)
 	}
 	control, err := os.Open("/dev/loop-control")
 	if err != nil {
-		lacks(t, "loop devices (CONFIG_BLK_DEV_LOOP): "+err.Error())
+		needs.Missing(t, "loop devices (CONFIG_BLK_DEV_LOOP): "+err.Error())
 	}
 	defer control.Close()
 	for range 20 { // another process may take the free device before us

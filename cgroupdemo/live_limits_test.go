@@ -17,6 +17,7 @@ import (
 
 	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/inside"
+	"cutaway/internal/needs"
 )
 
 func roundTrip(from, to any) error {
@@ -242,7 +243,7 @@ func TestLiveDevices(t *testing.T) {
 			}
 			if use == V2 {
 				if err := ProbeDeviceProgram(); err != nil {
-					lacks(t, "BPF device programs (CONFIG_CGROUP_BPF): "+err.Error())
+					needs.Missing(t, "BPF device programs (CONFIG_CGROUP_BPF): "+err.Error())
 				}
 			}
 			g := liveWith(t, Config{Name: "devices", Controllers: []Controller{Devices}, Use: map[Controller]Version{Devices: use}})

@@ -19,6 +19,7 @@ import (
 
 	"cutaway/cgroupdemo/workload"
 	"cutaway/internal/inside"
+	"cutaway/internal/needs"
 )
 
 func TestMain(m *testing.M) {
@@ -29,15 +30,6 @@ func TestMain(m *testing.M) {
 // The live tests act on this machine's own hierarchies, in groups below
 // cutaway-test-<pid>, with whichever version serves each controller.
 
-// lacks skips, or fails where everything is required.
-func lacks(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatalf("required, and missing: %s", what)
-	}
-	t.Skip(what)
-}
-
 // live makes a group that is removed, with all its processes, when the test ends.
 func live(t *testing.T, name string, controllers ...Controller) *Group {
 	t.Helper()
@@ -46,9 +38,7 @@ func live(t *testing.T, name string, controllers ...Controller) *Group {
 
 func liveWith(t *testing.T, cfg Config) *Group {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		lacks(t, "root")
-	}
+	needs.Root(t)
 	hs, err := Read("/proc")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +49,7 @@ func liveWith(t *testing.T, cfg Config) *Group {
 			_, ok = hs.In(c, v)
 		}
 		if !ok {
-			lacks(t, fmt.Sprintf("cgroup controller %s (mounted on v1, or in cgroup.controllers)", c))
+			needs.Missing(t, fmt.Sprintf("cgroup controller %s (mounted on v1, or in cgroup.controllers)", c))
 		}
 	}
 	if !strings.HasPrefix(cfg.Name, "cutaway-test-") {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cutaway/dmthin"
+	"cutaway/internal/needs"
 )
 
 // BenchmarkSnapAgainstDmsetup makes thin snapshots with our ioctl and with
@@ -20,9 +21,7 @@ func BenchmarkSnapAgainstDmsetup(b *testing.B) {
 		report(b, out)
 		return
 	}
-	if _, err := exec.LookPath("dmsetup"); err != nil {
-		unmet(b, "dmsetup is missing (package dmsetup)")
-	}
+	needs.Program(b, "dmsetup", "dmsetup")
 	p := loopPool(b, control(b), dmthin.PoolSpec{})
 	must(b, p.CreateThin(1))
 	const rounds = 40

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/dmthin"
+	"cutaway/internal/needs"
 )
 
 const (
@@ -222,9 +223,7 @@ func TestLiveForeignMetadata(t *testing.T) {
 
 // The judge of our reading of the trees is thin_dump(8).
 func TestLiveThinDump(t *testing.T) {
-	if _, err := exec.LookPath("thin_dump"); err != nil {
-		unmet(t, "thin_dump is missing (package thin-provisioning-tools)")
-	}
+	needs.Program(t, "thin_dump", "thin-provisioning-tools")
 	c := control(t)
 	dir := t.TempDir()
 	p := poolOn(t, c, dir, 64*mib, dmthin.PoolSpec{})

@@ -10,18 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/dmthin"
+	"cutaway/internal/needs"
 	"cutaway/internal/vm/vmtest"
 )
 
 // needLoop: loop devices are tested on every kernel that has them.
 func needLoop(t testing.TB) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		unmet(t, "needs root, for loop devices")
-	}
-	if _, err := os.Stat("/dev/loop-control"); err != nil {
-		unmet(t, "%v (kernel option BLK_DEV_LOOP)", err)
-	}
+	needs.Root(t)
+	needs.File(t, "/dev/loop-control", "kernel option CONFIG_BLK_DEV_LOOP")
 }
 
 func TestLiveLoop(t *testing.T) {

@@ -17,15 +17,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// unmet skips a test for what this machine lacks and could have.
-func unmet(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatalf("CUTAWAY_REQUIRE=all: "+format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // hostHasDM asks the kernel, and does not take a node for an answer.
 func hostHasDM() error {
 	c, err := dmthin.Open("/dev", "/dev")

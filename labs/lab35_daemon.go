@@ -65,7 +65,7 @@ func daemonChainStep() bench.Step {
 			Tools: []bench.Tool{cutawayTool, curlTool, bench.Timeout, bench.Sleep, bench.Grep, bench.Cat},
 		},
 		Look: []bench.View{
-			{Title: "who is whose parent", Columns: chainColumns, Read: readParents},
+			parentsView(),
 			{Title: "what else there is", Read: readApiSocket},
 		},
 		Expect: []evidence.Expectation{

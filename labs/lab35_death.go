@@ -29,7 +29,7 @@ func daemonDiesStep() bench.Step {
 			Tools: []bench.Tool{bench.Sleep, bench.Cat, cutawayTool},
 		},
 		Look: []bench.View{
-			{Title: "who is whose parent", Columns: chainColumns, Read: readParents},
+			parentsView(),
 			{Title: "what goes on", Read: readGoingOn},
 		},
 		Expect: []evidence.Expectation{
@@ -111,7 +111,7 @@ func daemonAgainStep() bench.Step {
 			Tools: []bench.Tool{cutawayTool, bench.Timeout, bench.Sleep, curlTool},
 		},
 		Look: []bench.View{
-			{Title: "who is whose parent", Columns: chainColumns, Read: readParents},
+			parentsView(),
 			{Title: "what goes on", Read: readGoingOn},
 		},
 		Expect: []evidence.Expectation{
@@ -141,7 +141,7 @@ func daemonCodeStep() bench.Step {
 			Tools: []bench.Tool{cutawayTool, bench.Timeout, bench.Sleep, curlTool, bench.Cat},
 		},
 		Look: []bench.View{
-			{Title: "who is whose parent", Columns: chainColumns, Read: readParents},
+			parentsView(),
 			{Title: "who knows how it ended", Read: readEnd},
 		},
 		Expect: []evidence.Expectation{

@@ -110,8 +110,6 @@ func shortened(text string) string {
 	return text[:most] + "..."
 }
 
-var chainColumns = []string{"pid", "program", "parent", "the parent's program"}
-
 // chain are the processes behind the container, by what each is.
 func chain(b *bench.Bench) map[string]int {
 	pids := map[string]int{"shim": shimOf(containerID(b, talker))}
@@ -134,6 +132,10 @@ func shimOf(id string) int {
 		}
 	}
 	return 0
+}
+
+func parentsView() bench.View {
+	return bench.View{Title: "who is whose parent", Columns: []string{"pid", "program", "parent", "the parent's program"}, Read: readParents}
 }
 
 func readParents(_ context.Context, b *bench.Bench) ([]evidence.Fact, error) {

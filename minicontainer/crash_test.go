@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -109,9 +107,7 @@ func TestShimKilledAtAnyMoment(t *testing.T) {
 func TestMakerKilledAtAnyMoment(t *testing.T) {
 	e := newEngine(t)
 	for i := range rounds(8) {
-		cmd := exec.Command("/proc/self/exe", "-test.run", "TestHelperCreate")
-		s := e.Settings()
-		cmd.Env = append(os.Environ(), "CUTAWAY_MINI_CREATE="+s.Root+" "+s.RunDir, "CUTAWAY_MINI_NAME="+fmt.Sprintf("half%d", i))
+		cmd := helper(e, "TestHelperCreate", "CUTAWAY_MINI_NAME="+fmt.Sprintf("half%d", i))
 		must(t, cmd.Start())
 		time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
 		cmd.Process.Kill()
@@ -129,13 +125,10 @@ func TestMakerKilledAtAnyMoment(t *testing.T) {
 
 // TestHelperCreate is the maker; by itself it does nothing.
 func TestHelperCreate(t *testing.T) {
-	where := os.Getenv("CUTAWAY_MINI_CREATE")
-	if where == "" {
+	e := helpersEngine(t)
+	if e == nil {
 		return
 	}
-	root, run, _ := strings.Cut(where, " ")
-	e, err := minicontainer.Open(minicontainer.Settings{Root: root, RunDir: run, CgroupParent: group})
-	must(t, err)
 	for i := range 100 {
 		_, err := e.Create(box(fmt.Sprintf("%s-%d", os.Getenv("CUTAWAY_MINI_NAME"), i), "true"))
 		must(t, err)

@@ -27,14 +27,11 @@ import (
 
 // TestHelperDaemon is a daemon to be killed; by itself it does nothing.
 func TestHelperDaemon(t *testing.T) {
-	where := os.Getenv("CUTAWAY_MINI_DAEMON")
-	if where == "" {
+	e := helpersEngine(t)
+	if e == nil {
 		return
 	}
-	root, run, _ := strings.Cut(where, " ")
-	e, err := minicontainer.Open(minicontainer.Settings{Root: root, RunDir: run, CgroupParent: group})
-	must(t, err)
-	l, err := api.Listen(run + "/api.sock")
+	l, err := api.Listen(e.Settings().RunDir + "/api.sock")
 	must(t, err)
 	for _, err := range e.Recover() {
 		fmt.Println(strings.ReplaceAll(err.Error(), "\n", " "))
@@ -62,9 +59,7 @@ type daemonLife struct {
 // start is called by one locked thread: the death signal follows it.
 func (m *mortal) start() {
 	m.t.Helper()
-	s := m.e.Settings()
-	cmd := exec.Command("/proc/self/exe", "-test.run", "TestHelperDaemon$")
-	cmd.Env = append(os.Environ(), "CUTAWAY_MINI_DAEMON="+s.Root+" "+s.RunDir)
+	cmd := helper(m.e, "TestHelperDaemon")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	must(m.t, err)
@@ -78,7 +73,7 @@ func (m *mortal) start() {
 		}
 		m.t.Errorf("the daemon could not recover: %s", lines.Text())
 	}
-	client, err := api.Dial("unix://" + s.RunDir + "/api.sock")
+	client, err := api.Dial("unix://" + m.e.Settings().RunDir + "/api.sock")
 	must(m.t, err)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/minicontainer"
 )
 
@@ -25,9 +26,7 @@ type disk struct {
 // processes, and would be in /run, is on that disk too.
 func newSmallEngine(t *testing.T) (*minicontainer.Engine, disk) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		missing(t, "root")
-	}
+	needs.Root(t)
 	dir, err := os.MkdirTemp("/dev/shm", "cutaway-full")
 	must(t, err)
 	must(t, unix.Mount("cutaway-full", dir, "tmpfs", 0, "size=32m"))

@@ -31,7 +31,8 @@ type ListOptions struct {
 	Filters map[string][]string
 }
 
-// List reads the records of all containers, the newest first.
+// List reads the records of all containers, the newest first. One with a damaged
+// record is listed as dead.
 func (e *Engine) List(o ListOptions) ([]*Container, error) {
 	ids, err := e.ids()
 	if err != nil {
@@ -47,6 +48,9 @@ func (e *Engine) List(o ListOptions) ([]*Container, error) {
 		var gone *NotFound
 		if errors.As(err, &gone) { // half made, or removed since
 			continue
+		}
+		if isDamaged(err) {
+			c, err = e.remains(id, err), nil
 		}
 		if err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/minicontainer"
 	"cutaway/minicontainer/shim"
 	"cutaway/netdemo"
@@ -60,14 +61,6 @@ func removeGroup() {
 	}
 }
 
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatalf("needs %s", what)
-	}
-	t.Skipf("needs %s", what)
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -80,9 +73,7 @@ func must(t testing.TB, err error) {
 // nothing of them.
 func newEngine(t testing.TB) *minicontainer.Engine {
 	t.Helper()
-	if os.Getuid() != 0 {
-		missing(t, "root")
-	}
+	needs.Root(t)
 	root, err := os.MkdirTemp("/dev/shm", "cutaway-mini")
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(root) })
@@ -101,11 +92,36 @@ func newEngineIn(t testing.TB, root string) *minicontainer.Engine {
 	return e
 }
 
+// helperEnv tells a test that it is a process of its own, to be killed, and where
+// the state is that it works on.
+const helperEnv = "CUTAWAY_MINI_HELPER"
+
+// helper is the command of such a process on the state of e.
+func helper(e *minicontainer.Engine, test string, env ...string) *exec.Cmd {
+	s := e.Settings()
+	cmd := exec.Command("/proc/self/exe", "-test.run", "^"+test+"$")
+	cmd.Env = append(append(os.Environ(), helperEnv+"="+s.Root+" "+s.RunDir), env...)
+	return cmd
+}
+
+// helpersEngine is a helper's engine; nil says that the test runs as one of all
+// tests, and does nothing.
+func helpersEngine(t *testing.T) *minicontainer.Engine {
+	t.Helper()
+	root, run, ok := strings.Cut(os.Getenv(helperEnv), " ")
+	if !ok {
+		return nil
+	}
+	e, err := minicontainer.Open(minicontainer.Settings{Root: root, RunDir: run, CgroupParent: group})
+	must(t, err)
+	return e
+}
+
 func addBusybox(t testing.TB, e *minicontainer.Engine) {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
 	if err != nil {
-		missing(t, "busybox (package busybox-static)")
+		needs.Missing(t, "busybox (package busybox-static)")
 	}
 	files := []image.File{{Name: "bin/busybox", Mode: 0o755, Data: busybox}}
 	out, err := exec.Command("/bin/busybox", "--list").Output()

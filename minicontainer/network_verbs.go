@@ -27,9 +27,11 @@ func (e *Engine) InspectNetwork(ref string) (*NetworkDetails, error) {
 	}
 	d := &NetworkDetails{NetworkRecord: NetworkRecord{ID: n.ID, Spec: n.Spec}}
 	if name != "bridge" {
-		if err := readJSON(e.networkFile(name), &d.NetworkRecord); err != nil {
+		r, err := e.readNetwork(name)
+		if err != nil {
 			return nil, err
 		}
+		d.NetworkRecord = *r
 	}
 	d.Endpoints, err = n.Endpoints()
 	return d, err

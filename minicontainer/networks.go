@@ -2,6 +2,7 @@ package minicontainer
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -29,6 +30,18 @@ const defaultBridge = "cutaway0"
 
 func (e *Engine) networkFile(name string) string {
 	return filepath.Join(e.root, "networks", name+".json")
+}
+
+func (e *Engine) readNetwork(name string) (*NetworkRecord, error) {
+	r := &NetworkRecord{}
+	err := readJSON(e.networkFile(name), r)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &NotFoundNetwork{name}
+	}
+	if err == nil && r.Spec.Name != name {
+		err = fmt.Errorf("%s: it names no network, or another", e.networkFile(name))
+	}
+	return r, damaged("network "+name, "cutaway network rm "+name, err)
 }
 
 // CreateNetwork makes a network.
@@ -87,10 +100,8 @@ func (e *Engine) Network(name string) (*netdemo.Network, error) {
 	}
 	spec := netdemo.NetworkSpec{Name: name, Bridge: defaultBridge, Proxy: true}
 	if name != "bridge" {
-		var r NetworkRecord
-		if err := readJSON(e.networkFile(name), &r); errors.Is(err, fs.ErrNotExist) {
-			return nil, &NotFoundNetwork{name}
-		} else if err != nil {
+		r, err := e.readNetwork(name)
+		if err != nil {
 			return nil, err
 		}
 		spec = r.Spec
@@ -180,12 +191,18 @@ func (e *Engine) ListNetworks() ([]*NetworkRecord, error) {
 	}
 	var all []*NetworkRecord
 	for _, file := range files {
-		r := &NetworkRecord{}
-		if err := readJSON(file, r); err == nil {
-			all = append(all, r)
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		r, err := e.readNetwork(name)
+		if gone := (*NotFoundNetwork)(nil); errors.As(err, &gone) {
+			continue
+		}
+		if isDamaged(err) { // its name is left, for removing it
+			r, err = &NetworkRecord{Spec: netdemo.NetworkSpec{Name: name}}, nil
+		}
+		if err != nil {
 			return nil, err
 		}
+		all = append(all, r)
 	}
 	r := &NetworkRecord{Spec: netdemo.NetworkSpec{Name: "bridge", Bridge: defaultBridge, Subnet: netip.Prefix{}, Proxy: true}}
 	nets, err := e.Networks()

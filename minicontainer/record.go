@@ -60,9 +60,11 @@ func reserve(path string) {
 }
 
 // writeJSON writes beside and renames (rename(2)): a reader, or a crash, sees
-// the old text or the new one. Not synced to disk: what a record says about a
-// running container is worth nothing after a power cut anyway, and a file system
-// that orders rename after data gives the last whole one.
+// the old text or the new one. Not synced to disk: a container's life writes five
+// times, which would be some milliseconds of waiting for the disk. What a record
+// says about a running container is worth nothing after a power cut anyway, a file
+// system that orders rename after data gives the last whole one, and on others a
+// record that was lost is known as such (Damaged).
 func writeJSON(path string, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -112,7 +114,10 @@ func (e *Engine) load(id string) (*Container, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotFound{id}
 	}
-	return c, err
+	if err == nil && c.ID != id {
+		err = fmt.Errorf("%s: it names no container, or another", e.File(id, "config.v2.json"))
+	}
+	return c, damaged("container "+ShortID(id), "cutaway rm "+ShortID(id), err)
 }
 
 // Read reads a record as it is, by the whole id.

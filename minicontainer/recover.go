@@ -17,6 +17,9 @@ func (e *Engine) Recover() []error {
 	var back []string
 	for _, id := range ids {
 		c, err := e.load(id)
+		if isDamaged(err) {
+			tell(err)
+		}
 		if err == nil && !e.ShimAlive(id) && comesBack(c) {
 			back = append(back, id)
 		}

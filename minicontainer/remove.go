@@ -20,6 +20,9 @@ func (e *Engine) Remove(ref string, o RemoveOptions) error {
 		return err
 	}
 	c, err := e.load(id)
+	if isDamaged(err) {
+		return e.removeDamaged(id)
+	}
 	if err != nil {
 		return err
 	}

@@ -6,16 +6,16 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"cutaway/internal/needs"
 )
 
 // BenchmarkAttach attaches and detaches an endpoint of a bridge network: by this package, by the CNI
 // bridge plugin, and by ip commands as people type them. The rounds take turns, so that what else the
 // machine does falls on all alike. Reported: milliseconds of each, and how many times faster ours is.
 func BenchmarkAttach(b *testing.B) {
-	needTool(b, "ip", "iproute2")
-	if _, err := os.Stat("/usr/lib/cni/bridge"); err != nil {
-		missing(b, "/usr/lib/cni/bridge (package containernetworking-plugins)")
-	}
+	needs.Program(b, "ip", "iproute2")
+	needs.File(b, "/usr/lib/cni/bridge", "package containernetworking-plugins")
 	dir := inMemory(b)
 	c, err := OpenController(dir+"/ours", newHost(b))
 	must(b, err)
@@ -49,7 +49,7 @@ func BenchmarkAttach(b *testing.B) {
 func inMemory(b *testing.B) string {
 	dir, err := os.MkdirTemp("/dev/shm", "cutaway-bench-")
 	if err != nil {
-		missing(b, "a tmpfs at /dev/shm")
+		needs.Missing(b, "a tmpfs at /dev/shm")
 	}
 	b.Cleanup(func() { os.RemoveAll(dir) })
 	return dir

@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // dockerProxy starts Docker's own proxy: the same flags, the same word on descriptor 3.
 func dockerProxy(b *testing.B, host *Namespace, port uint16, target netip.AddrPort) {
 	b.Helper()
-	path := needTool(b, "docker-proxy", "docker.io")
+	path := needs.Program(b, "docker-proxy", "docker.io")
 	read, write, err := os.Pipe()
 	must(b, err)
 	defer read.Close()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // world is a host with two containers on one network, one on another, and an outside.
@@ -121,8 +123,8 @@ func TestDiagnoseBroken(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			needTool(t, "ip", "iproute2")
-			needTool(t, "nft", "nftables")
+			needs.Program(t, "ip", "iproute2")
+			needs.Program(t, "nft", "nftables")
 			w := newWorld(t)
 			path := c.path(w)
 			c.breakIt(t, w)

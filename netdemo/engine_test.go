@@ -3,9 +3,6 @@ package netdemo
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,53 +10,16 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/engine"
 )
 
-// engine is a real Docker Engine in namespaces of its own; see scripts/engine.sh.
-type engine struct {
-	t   *testing.T
-	dir string
-}
-
-func startEngine(t *testing.T) *engine {
-	needRoot(t)
-	needTool(t, "dockerd", "docker.io")
-	needTool(t, "iptables-legacy", "iptables")
-	needTool(t, "busybox", "busybox-static")
-	dir, err := os.MkdirTemp("", "cutaway-engine-")
-	must(t, err)
-	e := &engine{t, dir}
-	t.Cleanup(func() { e.script("stop") })
-	e.script("start")
-	return e
-}
-
-func (e *engine) command(name string, args ...string) string {
-	e.t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		e.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func (e *engine) script(verb string, args ...string) string {
-	e.t.Helper()
-	return e.command("../scripts/engine.sh", append([]string{verb, e.dir}, args...)...)
-}
-
-func (e *engine) docker(args ...string) string {
-	e.t.Helper()
-	return e.command("docker", append([]string{"-H", "unix://" + filepath.Join(e.dir, "docker.sock")}, args...)...)
-}
-
-func (e *engine) open(pidText string) *Namespace {
-	e.t.Helper()
-	pid, err := strconv.Atoi(strings.TrimSpace(pidText))
-	must(e.t, err)
+// namespaceOf opens the network namespace of another's process.
+func namespaceOf(t *testing.T, pid int) *Namespace {
+	t.Helper()
 	ns, err := OpenPid(pid)
-	must(e.t, err)
-	e.t.Cleanup(func() { ns.Close() })
+	must(t, err)
+	t.Cleanup(func() { ns.Close() })
 	return ns
 }
 
@@ -110,11 +70,23 @@ func mainRoutes(t *testing.T, ns *Namespace) string {
 	var out []string
 	for _, r := range routes {
 		if r.Table == unix.RT_TABLE_MAIN && r.Dst.Addr().Is4() && !strings.HasPrefix(r.Dst.String(), "172.17.") {
-			out = append(out, fmt.Sprintf("%s via %v", r.Dst, r.Gateway))
+			out = append(out, routeText(r))
 		}
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
+}
+
+// routeText is a route in the words of `ip route`.
+func routeText(r Route) string {
+	text := r.Dst.String()
+	if r.Dst.Bits() == 0 {
+		text = "default"
+	}
+	if r.Gateway.IsValid() {
+		text += " via " + r.Gateway.String()
+	}
+	return text
 }
 
 func listening(t *testing.T, ns *Namespace) string {
@@ -165,14 +137,17 @@ var duties = []struct{ name, docker, ours, reason string }{
 // TestAgainstEngine makes the same network and container with Docker Engine and with this package, and
 // compares what the kernel then has. A difference without a reason is a failure.
 func TestAgainstEngine(t *testing.T) {
-	e := startEngine(t)
-	e.docker("network", "create", "--subnet", "172.30.0.0/16", "--opt", "com.docker.network.bridge.name=br-front", "front")
-	e.docker("run", "-d", "--name", "web", "--network", "front", "-p", "8080:80", "-p", "127.0.0.1:5353:53/udp", "busybox", "sleep", "600")
-	pid, err := os.ReadFile(filepath.Join(e.dir, "dockerd.pid"))
+	e := engine.Start(t, "")
+	e.BusyBox(t)
+	d := func(args ...string) string { return strings.TrimSpace(e.Docker(t, nil, args...)) }
+	d("network", "create", "--subnet", "172.30.0.0/16", "--opt", "com.docker.network.bridge.name=br-front", "front")
+	d("run", "-d", "--name", "web", "--network", "front", "-p", "8080:80", "-p", "127.0.0.1:5353:53/udp", "busybox", "sleep", "600")
+	pid, err := strconv.Atoi(d("inspect", "--format", "{{.State.Pid}}", "web"))
 	must(t, err)
-	docker := networkFacts(t, e.open(string(pid)), e.open(e.docker("inspect", "--format", "{{.State.Pid}}", "web")))
-	docker["container: resolv.conf"] = e.docker("exec", "web", "cat", "/etc/resolv.conf")
-	iptables := e.script("run", "iptables-save")
+	host := namespaceOf(t, e.Pid)
+	docker := networkFacts(t, host, namespaceOf(t, pid))
+	docker["container: resolv.conf"] = d("exec", "web", "cat", "/etc/resolv.conf")
+	iptables := run(t, host, "iptables-legacy-save")
 
 	c := newController(t)
 	n := newNetwork(t, c, NetworkSpec{Name: "front", Bridge: "br-front", Proxy: true, Subnet: netip.MustParsePrefix("172.30.0.0/16")})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cutaway/internal/needs"
 )
 
 // The test binary is started again as the userland proxy.
@@ -17,35 +19,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// required turns a skip that this machine could satisfy into a failure.
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatalf("needs %s", what)
-	}
-	t.Skipf("needs %s", what)
-}
-
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		missing(t, "root")
-	}
-}
-
-func needTool(t testing.TB, tool, debianPackage string) string {
-	t.Helper()
-	path, err := exec.LookPath(tool)
-	if err != nil {
-		missing(t, tool+" (package "+debianPackage+")")
-	}
-	return path
-}
-
 // newHost makes an empty namespace that plays a host, gone after the test.
 func newHost(t testing.TB) *Namespace {
 	t.Helper()
-	needRoot(t)
+	needs.Root(t)
 	ns, err := NewNamespace()
 	must(t, err)
 	t.Cleanup(func() { ns.Close() })
@@ -53,10 +30,13 @@ func newHost(t testing.TB) *Namespace {
 	return ns
 }
 
-// newController opens a controller on a new host, and checks at the end that nothing was left.
+// newController opens a controller on a new host. The proxies of published ports are no children that
+// end with this process, so they are stopped also where a test fails before it disconnects.
 func newController(t testing.TB) *Controller {
 	t.Helper()
-	c, err := OpenController(t.TempDir(), newHost(t))
+	host := newHost(t)
+	t.Cleanup(func() { must(t, StopProxies(host)) })
+	c, err := OpenController(t.TempDir(), host)
 	must(t, err)
 	return c
 }

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"cutaway/internal/needs"
 )
 
 // twoHosts are joined by an underlay, and each has a part of one overlay network: 10.9.0.0/24, .2 on
@@ -131,10 +132,8 @@ func TestDiagnoseOverlay(t *testing.T) {
 }
 
 func TestCNI(t *testing.T) {
-	needTool(t, "iptables", "iptables")
-	if _, err := os.Stat("/usr/lib/cni/bridge"); err != nil {
-		missing(t, "/usr/lib/cni/bridge (package containernetworking-plugins)")
-	}
+	needs.Program(t, "iptables", "iptables")
+	needs.File(t, "/usr/lib/cni/bridge", "package containernetworking-plugins")
 	host, sb := newHost(t), newHost(t)
 	cni := CNI{Dir: "/usr/lib/cni", Container: "cutaway-cni", Interface: "eth0", Config: cniConfig(t.TempDir(), true)}
 	result, err := cni.Add(context.Background(), host, sb)

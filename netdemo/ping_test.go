@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // A ping goes one hop to a neighbour, and is captured there; a masqueraded one comes from the host.
@@ -52,7 +54,7 @@ func throughFile(t *testing.T, frames []Frame) []Frame {
 	must(t, WritePcap(&file, frames))
 	path := filepath.Join(t.TempDir(), "x.pcap")
 	must(t, os.WriteFile(path, file.Bytes(), 0o644))
-	needTool(t, "tcpdump", "tcpdump")
+	needs.Program(t, "tcpdump", "tcpdump")
 	if text := run(t, newHost(t), "tcpdump", "-nr", path); !bytes.Contains([]byte(text), []byte("echo request")) {
 		t.Errorf("tcpdump reads %q; want an echo request", text)
 	}

@@ -47,10 +47,18 @@ func proxyTo(t testing.TB, handle func(*net.TCPConn)) (*Namespace, ProxyProcess)
 			go handle(c.(*net.TCPConn))
 		}
 	}()
-	p, err := StartProxy(host, PortSpec{Proto: TCP, HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 8080}, netip.MustParseAddrPort("127.0.0.1:80"))
+	spec := PortSpec{Proto: TCP, HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 8080}
+	return host, startProxy(t, host, spec, netip.MustParseAddrPort("127.0.0.1:80"))
+}
+
+// startProxy starts a proxy process that ends with the test, however that ends: by itself it would
+// outlive this program.
+func startProxy(t testing.TB, host *Namespace, spec PortSpec, target netip.AddrPort) ProxyProcess {
+	t.Helper()
+	p, err := StartProxy(host, spec, target)
 	must(t, err)
 	t.Cleanup(func() { must(t, p.Stop()) })
-	return host, p
+	return p
 }
 
 func echo(c *net.TCPConn) {
@@ -94,8 +102,7 @@ func TestProxyServerFirst(t *testing.T) {
 // TestProxyRefused: nobody listens in the container, so the client sees a reset and no empty answer.
 func TestProxyRefused(t *testing.T) {
 	host := newHost(t)
-	p, err := StartProxy(host, PortSpec{Proto: TCP, HostPort: 8080}, netip.MustParseAddrPort("127.0.0.1:80"))
-	must(t, err)
+	p := startProxy(t, host, PortSpec{Proto: TCP, HostPort: 8080}, netip.MustParseAddrPort("127.0.0.1:80"))
 	// The reset may be there before the client's connect has returned.
 	if _, err := ask(host, "127.0.0.1:8080", time.Minute); err == nil || err == io.EOF {
 		t.Errorf("ask = %v; want a reset", err)
@@ -110,9 +117,10 @@ func TestProxyPortTaken(t *testing.T) {
 	host := newHost(t)
 	l := inHost(t, host, func() (net.Listener, error) { return net.Listen("tcp", ":8080") })
 	defer l.Close()
-	_, err := StartProxy(host, PortSpec{Proto: TCP, HostPort: 8080}, netip.MustParseAddrPort("127.0.0.1:80"))
+	p, err := StartProxy(host, PortSpec{Proto: TCP, HostPort: 8080}, netip.MustParseAddrPort("127.0.0.1:80"))
 	if !errors.Is(err, ErrPortInUse) {
 		t.Errorf("StartProxy = %v; want ErrPortInUse", err)
+		p.Stop()
 	}
 }
 
@@ -181,9 +189,7 @@ func TestProxyUDP(t *testing.T) {
 			server.WriteTo(bytes.ToUpper(b[:n]), from)
 		}
 	}()
-	p, err := StartProxy(host, PortSpec{Proto: UDP, HostPort: 5353}, netip.MustParseAddrPort("127.0.0.1:53"))
-	must(t, err)
-	defer p.Stop()
+	startProxy(t, host, PortSpec{Proto: UDP, HostPort: 5353}, netip.MustParseAddrPort("127.0.0.1:53"))
 	var all sync.WaitGroup
 	for i := range 50 {
 		// A connected socket takes answers only from the address that it sent to.
@@ -237,13 +243,10 @@ func TestServeTCPStops(t *testing.T) {
 func TestStopProxies(t *testing.T) {
 	host, other := newHost(t), newHost(t)
 	spec, target := PortSpec{Proto: TCP, HostPort: 8080}, netip.MustParseAddrPort("127.0.0.1:80")
-	_, err := StartProxy(host, spec, target)
-	must(t, err)
-	kept, err := StartProxy(other, spec, target)
-	must(t, err)
+	startProxy(t, host, spec, target)
+	kept := startProxy(t, other, spec, target)
 	must(t, StopProxies(host))
-	_, err = StartProxy(host, spec, target) // the port is free again
-	must(t, err)
+	startProxy(t, host, spec, target) // the port is free again
 	must(t, StopProxies(host))
 	stranger := kept
 	stranger.Start++
@@ -251,5 +254,4 @@ func TestStopProxies(t *testing.T) {
 	if _, err := startTime(kept.Pid); err != nil {
 		t.Error("a process with another start time was ended")
 	}
-	must(t, kept.Stop())
 }

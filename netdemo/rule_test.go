@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/nftables"
+
+	"cutaway/internal/needs"
 )
 
 // texts writes rules without running them past a kernel.
@@ -61,7 +63,7 @@ func TestPortRules(t *testing.T) {
 
 // TestRulesetText wants word for word what the nft program says.
 func TestRulesetText(t *testing.T) {
-	nft := needTool(t, "nft", "nftables")
+	nft := needs.Program(t, "nft", "nftables")
 	c := newController(t)
 	n := newNetwork(t, c, NetworkSpec{Name: "front", Subnet6: netip.MustParsePrefix("fd00:1::/64")})
 	newNetwork(t, c, NetworkSpec{Name: "shut", Internal: true})

@@ -7,13 +7,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/nsdemo"
 )
 
 func TestKindsAreTheKernels(t *testing.T) {
 	for _, k := range nsdemo.Kinds() {
 		if _, err := os.Lstat(k.File(proc, os.Getpid())); err != nil {
-			lack(t, "a kernel with all eight kinds: "+err.Error())
+			needs.Missing(t, "a kernel with all eight kinds: "+err.Error())
 		}
 		if _, err := os.Lstat(k.ChildrenFile(proc, os.Getpid())); err != nil {
 			t.Error(err)

@@ -9,11 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/nsdemo"
 )
 
 func TestSixNamespacesAsDockerMakes(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := start(t, nsdemo.Spec{Kinds: nsdemo.DockerKinds(), Hostname: "box", Proc: true})
 	own, inside := must(nsdemo.IDs(proc, os.Getpid()))(t), must(p.IDs(t.Context()))(t)
 	if diff := cmp.Diff(nsdemo.DockerKinds(), nsdemo.Differing(own, inside)); diff != "" {
@@ -51,7 +52,7 @@ func TestJoinerHasTheTargetsIDs(t *testing.T) {
 }
 
 func TestStartBesideSharesSomeAndMakesTheRest(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	first := start(t, nsdemo.Spec{Kinds: nsdemo.DockerKinds(), Proc: true})
 	own := []nsdemo.Kind{nsdemo.Mnt, nsdemo.PID}
 	p, err := nsdemo.StartBeside(t.Context(), first.Pid(), []nsdemo.Kind{nsdemo.Net, nsdemo.UTS}, nsdemo.Spec{Kinds: own, Proc: true})
@@ -80,7 +81,7 @@ func TestStartBesideSharesSomeAndMakesTheRest(t *testing.T) {
 
 // setns(2) with a pid namespace counts for children alone: the caller stays.
 func TestOnlyChildrenEnterAPidNamespace(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := start(t, nsdemo.Spec{})
 	own := must(nsdemo.ID(proc, p.Pid(), nsdemo.PID))(t)
 	do(t, p.Unshare(t.Context(), nsdemo.PID))
@@ -96,7 +97,7 @@ func TestOnlyChildrenEnterAPidNamespace(t *testing.T) {
 
 // What a shell made is read in the same way as what this package made.
 func TestReadAProcessOfTheShell(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	pid := shell(t, "unshare", "--mount", "--uts", "--ipc", "--net", "sleep", "1000")
 	eventually(t, "sleep", func() bool {
 		st, err := nsdemo.ReadStatus(proc, pid)
@@ -119,7 +120,7 @@ func TestReadAProcessOfTheShell(t *testing.T) {
 }
 
 func TestListAsLsnsDoes(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.Net, nsdemo.UTS}})
 	ids := must(nsdemo.IDs(proc, p.Pid()))(t)
 	found := map[nsdemo.Kind]bool{}
@@ -138,7 +139,7 @@ func TestListAsLsnsDoes(t *testing.T) {
 }
 
 func TestPinKeepsANamespace(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	// The pins are in a mount namespace of their own, so that a failing test
 	// leaves none on the machine; only the joiner has to find them there.
 	dir := tempDir(t)
@@ -176,7 +177,7 @@ func TestPinKeepsANamespace(t *testing.T) {
 }
 
 func TestPinLeavesNothingAfterAnError(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	file := tempDir(t) + "/pin"
 	if err := nsdemo.Pin(proc, 1<<22, nsdemo.Net, file); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("Pin of no process = %v; want ENOENT", err)
@@ -194,7 +195,7 @@ func TestPinLeavesNothingAfterAnError(t *testing.T) {
 }
 
 func TestPinnedPidNamespaceWithoutInit(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	file := tempDir(t) + "/pid"
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.PID}})
 	do(t, nsdemo.Pin(proc, p.Pid(), nsdemo.PID, file))
@@ -210,7 +211,7 @@ func TestPinnedPidNamespaceWithoutInit(t *testing.T) {
 }
 
 func TestStartLeavesNothingAfterAnError(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	before := residue()
 	for _, s := range []nsdemo.Spec{
 		{Kinds: []nsdemo.Kind{nsdemo.Cgroup}, CgroupDir: "/no/such"},
@@ -229,7 +230,7 @@ func TestStartLeavesNothingAfterAnError(t *testing.T) {
 // Who calls setns(2) keeps its pid; what it then starts is where it called to,
 // and lives: Go's check of the death signal would have it kill itself there.
 func TestSetnsSendsOnlyChildrenToAPidNamespace(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	target, caller := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.PID}}), start(t, nsdemo.Spec{})
 	do(t, caller.Setns(t.Context(), target.Pid(), nsdemo.PID))
 	own := must(nsdemo.ID(proc, os.Getpid(), nsdemo.PID))(t)

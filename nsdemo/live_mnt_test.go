@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/nsdemo"
 )
 
@@ -39,7 +40,7 @@ func TestTmpfsIsSeenInsideOnly(t *testing.T) {
 }
 
 func TestOnlyTheMntIDDiffers(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.Mnt}})
 	own, inside := must(nsdemo.IDs(proc, os.Getpid()))(t), must(p.IDs(t.Context()))(t)
 	if diff := cmp.Diff([]nsdemo.Kind{nsdemo.Mnt}, nsdemo.Differing(own, inside)); diff != "" {

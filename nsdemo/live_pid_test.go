@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/nsdemo"
 )
 
@@ -88,7 +89,7 @@ func TestInitWithoutHandler(t *testing.T) {
 func TestKillIsRefusedOnTheHost(t *testing.T) {
 	p := start(t, nsdemo.Spec{})
 	if os.Getuid() == 0 && !nsdemo.PID.IsInitial(must(nsdemo.ID(proc, os.Getpid(), nsdemo.PID))(t)) {
-		lack(t, "the initial pid namespace")
+		needs.Missing(t, "the initial pid namespace")
 	}
 	if err := p.Kill(t.Context(), p.Pid(), 0); err == nil {
 		t.Error("Kill on the host's pids was not refused")

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/nsdemo"
 )
 
@@ -27,7 +28,7 @@ func TestHostname(t *testing.T) {
 }
 
 func TestHostnameOfTheHostIsRefused(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.IPC}})
 	if err := p.SetHostname(t.Context(), "cutaway-test"); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("SetHostname in the host's uts namespace = %v; want refused", err)
@@ -125,12 +126,12 @@ func cgroupDir(t *testing.T) string {
 		})
 		return dir
 	}
-	lack(t, "a writable cgroup filesystem")
+	needs.Missing(t, "a writable cgroup filesystem")
 	return ""
 }
 
 func TestCgroupNamespaceRoot(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	dir := cgroupDir(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.Cgroup}, CgroupDir: dir})
 	outside := must(nsdemo.CgroupPaths(proc, p.Pid()))(t)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/nsdemo"
 )
 
@@ -79,7 +80,7 @@ func TestInnerRootMayNotWhatTheHostsRootMay(t *testing.T) {
 	}
 	err := p.MountDevice(t.Context(), "/dev/vda", tempDir(t))
 	if errors.Is(err, unix.ENODEV) {
-		lack(t, "a kernel with ext4")
+		needs.Missing(t, "a kernel with ext4")
 	}
 	if !errors.Is(err, unix.EPERM) {
 		t.Errorf("MountDevice = %v; want EPERM", err)
@@ -99,10 +100,10 @@ func TestInnerRootMayNotWhatTheHostsRootMay(t *testing.T) {
 }
 
 func TestAttemptsAreRefusedWhereTheyCouldSucceed(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := start(t, nsdemo.Spec{Kinds: []nsdemo.Kind{nsdemo.Mnt}})
 	if !nsdemo.User.IsInitial(must(nsdemo.ID(proc, p.Pid(), nsdemo.User))(t)) {
-		lack(t, "the initial user namespace")
+		needs.Missing(t, "the initial user namespace")
 	}
 	if err := p.MountDevice(t.Context(), "/dev/vda", "/mnt"); err == nil || errors.Is(err, unix.EPERM) {
 		t.Errorf("MountDevice as the host's root = %v; want refused before the kernel is asked", err)
@@ -114,7 +115,7 @@ func TestAttemptsAreRefusedWhereTheyCouldSucceed(t *testing.T) {
 
 // As root, a map of many ids, with another user's as the inner root.
 func TestMapOfManyIDs(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	lines := []nsdemo.IDMap{{Inside: 0, Outside: 100000, Count: 65536}}
 	for _, kinds := range [][]nsdemo.Kind{{nsdemo.User}, {nsdemo.User, nsdemo.Time, nsdemo.UTS, nsdemo.PID}} {
 		p := start(t, nsdemo.Spec{Kinds: kinds, UIDMap: lines, GIDMap: lines, Setgroups: true})
@@ -128,7 +129,7 @@ func TestMapOfManyIDs(t *testing.T) {
 }
 
 func TestOrdinaryUserNeedsAUserNamespace(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := start(t, innerRoot())
 	if err := p.MountTmpfs(t.Context(), "/tmp", 1<<20); !errors.Is(err, unix.EPERM) {
 		t.Errorf("mount in the host's mount namespace = %v; want EPERM", err)

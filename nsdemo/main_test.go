@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cutaway/internal/inside"
+	"cutaway/internal/needs"
 	"cutaway/nsdemo"
 )
 
@@ -39,23 +40,6 @@ func residue() string {
 		children.Write(text)
 	}
 	return string(mounts) + string(queues) + strings.Join(posix, " ") + name + "\nchildren: " + children.String() + "\n"
-}
-
-// lack skips a test for want of something that a machine could have, or fails it
-// where that was ruled out.
-func lack(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatal("CUTAWAY_REQUIRE=all, and this test needs " + what)
-	}
-	t.Skip("needs " + what)
-}
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		lack(t, "root: run the tests with sudo")
-	}
 }
 
 func start(t *testing.T, s nsdemo.Spec) *nsdemo.Process {
@@ -122,9 +106,7 @@ func do(t *testing.T, err error) {
 // returns the pid of its process.
 func shell(t *testing.T, argv ...string) int {
 	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		lack(t, argv[0]+" (Debian: util-linux)")
-	}
+	needs.Program(t, argv[0], "util-linux")
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	do(t, cmd.Start())

@@ -4,6 +4,7 @@
 #   scripts/engine.sh start DIR     starts dockerd below DIR and prints how to talk to it
 #   scripts/engine.sh stop DIR      ends it and removes all that it made
 #   scripts/engine.sh run DIR CMD   runs a command where the engine lives (its mounts and its network)
+#   scripts/engine.sh image DIR     imports the image "busybox" once more, as start did
 #
 # DIR must be new or empty, and its name must begin with "cutaway-". The engine lives in a mount and a
 # network namespace of its own: its bridge, rules and sysctls are there, its mounts are there, its data
@@ -16,7 +17,7 @@
 # Needs root and the packages docker.io, iptables, busybox-static (for the image "busybox").
 set -eu
 
-usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 [ $# -ge 2 ] || usage
 verb=$1
@@ -39,6 +40,9 @@ inside() {
 		done
 	done
 	ip link set lo up
+	# A new network namespace takes this over from the machine. Where the engine finds it set, it leaves
+	# the FORWARD policy alone, and its rules would be others on a machine that has run Docker before.
+	echo 0 >/proc/sys/net/ipv4/ip_forward
 	# The daemon goes into a leaf beside its containers: stop finds there what it started. A hierarchy
 	# that takes no process without settings of its own (cpuset) is left alone.
 	for c in /sys/fs/cgroup/*/ /sys/fs/cgroup/; do
@@ -109,7 +113,7 @@ stop() {
 }
 
 case $verb in
-start | stop | inside) "$verb" ;;
+start | stop | inside | image) "$verb" ;;
 run) run "$@" ;;
 *) usage ;;
 esac

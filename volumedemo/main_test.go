@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/internal/inside"
+	"cutaway/internal/needs"
 )
 
 func TestMain(m *testing.M) {
@@ -20,9 +21,7 @@ func TestMain(m *testing.M) {
 // all that was mounted.
 func inMountNamespace(t *testing.T) string {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		skip(t, "mounting takes root")
-	}
+	needs.Root(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		t.Fatal(err)
@@ -40,15 +39,6 @@ func inMountNamespace(t *testing.T) string {
 		}
 	})
 	return dir
-}
-
-// skip is for what this machine could have and has not.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 func must(t *testing.T, errs ...error) {

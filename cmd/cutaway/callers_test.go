@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cutaway/unionfs/contract"
+	"cutaway/internal/needs"
 )
 
 // Callers are programs that run containers by a runtime with runc's command
@@ -120,8 +120,7 @@ func TestCallersPodman(t *testing.T) {
 
 func TestCallersDocker(t *testing.T) {
 	archive, runtime := callersNeed(t, "dockerd", "docker.io", "docker", "docker-cli"), newCallee(t)
-	t.Setenv("ENGINE_FLAGS", "--add-runtime cutaway="+runtime.program+" --default-runtime cutaway")
-	w := newEngineWorld(t)
+	w := newEngineWorld(t, "--add-runtime", "cutaway="+runtime.program, "--default-runtime", "cutaway")
 	w.must(t, "d load -i "+archive)
 	w.expect(t, likeDocker(""))
 	p := w.sitDown(t, "run", "-it", "--rm", "box", "sh")
@@ -165,13 +164,12 @@ func TestCallersContainerd(t *testing.T) {
 // and gives the image's archive.
 func callersNeed(t *testing.T, programs ...string) string {
 	t.Helper()
-	needRoot(t)
+	needs.Root(t)
 	if testing.Short() {
 		t.Skip("-short: starts engines; make test-guest")
 	}
 	for i := 0; i < len(programs); i += 2 {
-		_, err := exec.LookPath(programs[i])
-		contract.Need(t, err == nil, programs[i]+" (package "+programs[i+1]+")")
+		needs.Program(t, programs[i], programs[i+1])
 	}
 	return saved(t)
 }

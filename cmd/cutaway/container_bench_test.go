@@ -6,54 +6,28 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cutaway/internal/engine"
 )
 
 // host is where containers are started by this program and by its peers alike:
-// in the namespaces of a Docker Engine that scripts/engine.sh keeps apart.
+// in the namespaces of a Docker Engine.
 type host struct {
-	dir   string   // the engine's
-	enter []string // runs a command there
-	ours  []string // this program on state of its own
+	*engine.Engine
+	ours []string // this program there, on state of its own
 }
 
 // benchHost starts the engine. It keeps its layers with vfs.
 func benchHost(b *testing.B) host {
 	b.Helper()
-	if os.Getuid() != 0 {
-		b.Skip("needs root: makes cgroups and namespaces")
-	}
-	if _, err := exec.LookPath("dockerd"); err != nil {
-		b.Skip("needs dockerd (Debian package docker.io)")
-	}
-	dir, err := os.MkdirTemp("/dev/shm", "cutaway-bench-engine")
-	if err != nil {
-		b.Fatal(err)
-	}
-	script, err := filepath.Abs("../../scripts/engine.sh")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { exec.Command(script, "stop", dir).Run() })
-	if out, err := exec.Command(script, "start", dir).CombinedOutput(); err != nil {
-		b.Fatalf("start the engine: %v: %s", err, out)
-	}
-	pid, err := os.ReadFile(dir + "/dockerd.pid")
-	if err != nil {
-		b.Fatal(err)
-	}
+	e := engine.Start(b, "/dev/shm")
+	e.BusyBox(b)
 	state, err := os.MkdirTemp("/dev/shm", "cutaway-bench-root")
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { os.RemoveAll(state) })
-	h := host{dir: dir, enter: []string{"nsenter", "--target", strings.TrimSpace(string(pid)), "--mount", "--net", "--"}}
-	h.ours = h.in(builtProgram(b), "--root", state+"/root", "--run-dir", state+"/run", "--cgroups", "cutaway-engine/"+filepath.Base(dir)) // where engine.sh removes what is left
-	return h
-}
-
-// in is a command line that runs on the host.
-func (h host) in(command ...string) []string {
-	return append(h.enter[:len(h.enter):len(h.enter)], command...)
+	return host{e, e.Inside(builtProgram(b), "--root", state+"/root", "--run-dir", state+"/run", "--cgroups", "cutaway-engine/"+filepath.Base(e.Dir))} // where engine.sh removes what is left
 }
 
 func (h host) cutaway(args ...string) []string {
@@ -61,7 +35,7 @@ func (h host) cutaway(args ...string) []string {
 }
 
 func (h host) docker(args ...string) []string {
-	return h.in(append([]string{"docker", "-H", "unix://" + h.dir + "/docker.sock"}, args...)...)
+	return h.Inside(h.Client(args...)...)
 }
 
 // BenchmarkRunContainer runs a container to its end on the bridge, with this
@@ -88,10 +62,10 @@ func (h host) podman(b *testing.B) (command []string, why string) {
 	if _, err := exec.LookPath("podman"); err != nil {
 		return nil, "podman is not installed (Debian package podman)"
 	}
-	base := h.in("podman", "--root", h.dir+"/podman", "--runroot", h.dir+"/podman-run", "--tmpdir", h.dir+"/podman-tmp",
+	base := h.Inside("podman", "--root", h.Dir+"/podman", "--runroot", h.Dir+"/podman-run", "--tmpdir", h.Dir+"/podman-tmp",
 		"--cgroup-manager", "cgroupfs", "--runtime", "runc", "--events-backend", "none")
 	command = append(base[:len(base):len(base)], "run", "--rm", "--network", "bridge",
-		"--cgroup-parent", "/cutaway-engine/"+filepath.Base(h.dir),
+		"--cgroup-parent", "/cutaway-engine/"+filepath.Base(h.Dir),
 		"--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", // its own defaults are more than some hosts allow
 		"--pull", "never", "localhost/busybox", "true")
 	b.Cleanup(func() {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"cutaway/internal/evidence"
+	"cutaway/internal/needs"
 	"cutaway/labs"
 	"cutaway/labs/walk"
 )
@@ -16,7 +17,7 @@ const guestLabs = "19-21"
 // What this machine's kernel cannot do is taken to a VM without being asked. Without
 // QEMU the reason names both.
 func TestLabsOfAGuestGoThere(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	picked, err := labs.Select([]string{guestLabs})
 	if err != nil {
 		t.Fatal(err)

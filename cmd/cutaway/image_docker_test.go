@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cutaway/unionfs/contract"
+	"cutaway/internal/engine"
 )
 
 // dockerLines are commands with the same meaning for Docker and for cutaway, in
@@ -35,9 +35,9 @@ func TestDockerSaysTheSame(t *testing.T) {
 		t.Skip("starts Docker Engine")
 	}
 	s := newStoreSession(t)
-	engine := contract.StartEngine(t)
+	e := engine.Start(t, "", "--storage-driver", "overlay2")
 	docker := func(args ...string) result {
-		stdout, stderr, code := engine.Run(t, nil, args...)
+		stdout, stderr, code := e.Run(t, nil, args...)
 		return result{stdout, stderr, code}
 	}
 	archive := filepath.Join(t.TempDir(), "web.tar")

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"cutaway/unionfs/contract"
+	"cutaway/internal/needs"
 )
 
 func writeTar(t *testing.T, path string, names ...string) {
@@ -237,8 +237,7 @@ func TestOrdinaryUsers(t *testing.T) {
 	if r.code != 1 || !strings.Contains(r.stderr, "operation not permitted") || !strings.Contains(r.stderr, "unshare -Urm") {
 		t.Errorf("pull box as nobody = %d, %q; want what to do", r.code, r.stderr)
 	}
-	_, err := exec.LookPath("unshare")
-	contract.Need(t, err == nil, "unshare (package util-linux)")
+	needs.Program(t, "unshare", "util-linux")
 	cmd := s.command(t.Context(), "pull", "-q", "web")
 	cmd.Args = append([]string{"unshare", "-Urm"}, cmd.Args...)
 	cmd.Path = "/usr/bin/unshare"

@@ -16,13 +16,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // newStoreSession is a session with a state root of its own. Mounts that the
 // store makes for a moment are made in a mount namespace of each command's own.
 func newStoreSession(t *testing.T) *session {
 	t.Helper()
-	needRoot(t)
+	needs.Root(t)
 	s := newSession(t)
 	s.attr.Unshareflags = unix.CLONE_NEWNS
 	return s

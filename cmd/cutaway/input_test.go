@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cutaway/internal/needs"
 	"cutaway/labs"
 )
 
@@ -69,7 +70,7 @@ func start(t *testing.T, s *session) (*exec.Cmd, *strings.Builder) {
 const slowLab = "11"
 
 func TestSignalsBreakOffInOrder(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			s := newSession(t)
@@ -90,7 +91,7 @@ func TestSignalsBreakOffInOrder(t *testing.T) {
 }
 
 func TestASecondRunAtTheSameTimeIsRefused(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	s := newSession(t)
 	cmd, _ := start(t, s)
 	got := s.run("lab", "01", "--auto")
@@ -102,7 +103,7 @@ func TestASecondRunAtTheSameTimeIsRefused(t *testing.T) {
 }
 
 func TestAFullRunFolderIsAClearError(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	dir := t.TempDir()
 	// A tiny file system of our own, in a mount namespace of our own.
 	script := `mount -t tmpfs -o size=4k cutaway-full "$1" && dd if=/dev/zero of="$1/fill" bs=4k count=1 2>/dev/null; exec "$2" lab 01 --auto --run-dir "$1/cutaway"`
@@ -124,7 +125,7 @@ func TestAnUnwritableRunFolderIsAClearError(t *testing.T) {
 
 // Without any cgroup mount the labs on groups are untested, with the way out.
 func TestNoCgroupMountIsUntested(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	script := `umount -R -l /sys/fs/cgroup && exec "$1" lab 10 --on host --json --run-dir "$2"`
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", executable(), filepath.Join(t.TempDir(), "cutaway"))
 	cmd.Env = append(os.Environ(), actAsProgram+"=1")
@@ -147,7 +148,7 @@ func TestListNamesEveryLab(t *testing.T) {
 
 // A reader that has seen enough (head) must not leave a lab half done.
 func TestAClosedPipeBreaksOffInOrder(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	s := newSession(t)
 	read, write, err := os.Pipe()
 	if err != nil {

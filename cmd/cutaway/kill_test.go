@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cutaway/internal/journal"
+	"cutaway/internal/needs"
 	"cutaway/internal/residue"
 	"cutaway/labs"
 	"cutaway/labs/bench"
@@ -46,7 +47,7 @@ func killLabs(t *testing.T) []bench.Lab {
 // spread over the labs and over the time that each takes; every other time it
 // is the worker that dies, in which case the front puts things back itself.
 func TestKillAnywhereThenClean(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	all := killLabs(t)
 	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	durations := map[string]time.Duration{}

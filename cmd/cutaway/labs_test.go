@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cutaway/internal/evidence"
+	"cutaway/internal/needs"
 	"cutaway/labs"
 	"cutaway/labs/bench"
 	"cutaway/labs/walk"
@@ -32,7 +33,7 @@ func eachLab(t *testing.T, test func(t *testing.T, l bench.Lab)) {
 }
 
 func TestLabsPass(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	eachLab(t, func(t *testing.T, l bench.Lab) {
 		got := newSession(t).run("lab", l.ID, "--json")
 		complain(t, events(t, got.stdout))
@@ -43,7 +44,7 @@ func TestLabsPass(t *testing.T) {
 }
 
 func TestLabsPassByHand(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	eachLab(t, func(t *testing.T, l bench.Lab) {
 		got := newSession(t).run("lab", l.ID, "--json", "--by-hand")
 		complain(t, events(t, got.stdout))
@@ -75,7 +76,7 @@ func TestLabsAsAnOrdinaryUser(t *testing.T) {
 // Every claim about an act has been seen to fail: with the act left out, it
 // does not hold.
 func TestClaimsFailWithoutTheirAct(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	eachLab(t, func(t *testing.T, l bench.Lab) {
 		for _, s := range l.Steps {
 			if s.Do == nil {

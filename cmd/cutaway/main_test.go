@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"cutaway/internal/needs"
 	"cutaway/minicontainer/bundle"
 )
 
@@ -75,7 +76,7 @@ func (s *session) root() string { return filepath.Join(filepath.Dir(s.runDir), "
 // asNobody makes the session that of an ordinary user.
 func (s *session) asNobody() *session {
 	s.t.Helper()
-	needRoot(s.t) // to become somebody else
+	needs.Root(s.t) // to become somebody else
 	dir, err := os.MkdirTemp("", "cutaway-nobody-")
 	if err != nil {
 		s.t.Fatal(err)
@@ -91,13 +92,6 @@ func (s *session) asNobody() *session {
 }
 
 const nobody = 65534
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: run the tests with sudo")
-	}
-}
 
 func (s *session) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.program(), args...)

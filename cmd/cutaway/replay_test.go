@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cutaway/internal/engine"
+	"cutaway/internal/needs"
 )
 
 var (
@@ -35,7 +38,7 @@ const recordingPath = "testdata/replay.docker.txt"
 // sequence says why; a difference that has gone is an error as well. With -short
 // every fourth sequence is a sample of them.
 func TestReplay(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	recorded, err := os.ReadFile(recordingPath)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +71,7 @@ func TestReplay(t *testing.T) {
 // TestReplayOnEngine asks a real engine again. With -record-engine its answers
 // become what TestReplay compares with.
 func TestReplayOnEngine(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	if testing.Short() {
 		t.Skip("-short: minutes with Docker Engine; make test-guest")
 	}
@@ -334,29 +337,13 @@ func newReplayWorld(t *testing.T) replayWorld {
 	return w
 }
 
-// newEngineWorld is a real Docker Engine; see scripts/engine.sh.
-func newEngineWorld(t *testing.T) replayWorld {
+// newEngineWorld is a real Docker Engine, with more flags for dockerd.
+func newEngineWorld(t *testing.T, flags ...string) replayWorld {
 	t.Helper()
-	for _, tool := range []string{"dockerd", "iptables-legacy", "busybox"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("needs %s (Debian packages docker.io, iptables, busybox-static)", tool)
-		}
-	}
-	dir, err := os.MkdirTemp("", "cutaway-engine-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const script = "../../scripts/engine.sh"
-	t.Cleanup(func() { exec.Command(script, "stop", dir).Run() })
-	if out, err := exec.Command(script, "start", dir).CombinedOutput(); err != nil {
-		t.Fatalf("engine.sh start: %v\n%s", err, out)
-	}
-	absolute, err := filepath.Abs(script)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := replayWorld{dir: dir, enter: []string{absolute, "run", dir}}
-	w.program(t, "docker -H unix://"+dir+"/docker.sock")
+	needs.Program(t, "busybox", "busybox-static")
+	e := engine.Start(t, "", flags...)
+	w := replayWorld{dir: e.Dir, enter: e.Inside()}
+	w.program(t, strings.Join(e.Client(), " "))
 	w.must(t, plainImage)
 	w.must(t, dataImage)
 	return w

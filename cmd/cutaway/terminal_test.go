@@ -12,6 +12,8 @@ import (
 	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // sitDown types a command of the world's program at a terminal.
@@ -121,13 +123,13 @@ func testTerminal(t *testing.T, w replayWorld, flags ...string) {
 
 // TestTerminal goes through a real pseudo-terminal.
 func TestTerminal(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	testTerminal(t, newReplayWorld(t))
 }
 
 // TestTerminalOfADaemon is the same by way of a daemon.
 func TestTerminalOfADaemon(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	w := newReplayWorld(t)
 	daemon := w.sitDown(t, "daemon")
 	daemon.waitFor("answering on")
@@ -138,7 +140,7 @@ func TestTerminalOfADaemon(t *testing.T) {
 
 // TestTerminalIsGivenBack: after the end, and after a failure, it is as before.
 func TestTerminalIsGivenBack(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	w := newReplayWorld(t)
 	fresh, slave, err := pty.Open()
 	if err != nil {

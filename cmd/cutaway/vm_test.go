@@ -9,27 +9,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cutaway/internal/needs"
 	"cutaway/labs/walk"
 )
-
-// needVM skips a test that boots a machine where QEMU is missing, or fails it
-// where everything is required.
-func needVM(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("qemu-system-x86_64"); err == nil {
-		return
-	}
-	if os.Getenv("CUTAWAY_REQUIRE") != "" {
-		t.Fatal("QEMU is required and not installed: apt-get install qemu-system-x86")
-	}
-	t.Skip("QEMU is not installed: apt-get install qemu-system-x86")
-}
 
 // withVM is the session of an ordinary user with a kernel cache of their own,
 // which the tests of one run share: the kernel is fetched once.
 func withVM(t *testing.T) *session {
 	t.Helper()
-	needVM(t)
+	needs.Program(t, "qemu-system-x86_64", "qemu-system-x86")
 	s := newSession(t)
 	cache := testCache()
 	if os.Geteuid() == 0 {
@@ -100,7 +88,7 @@ func labsInAVM(t *testing.T, labs string, flags ...string) {
 // The same lab tells the same story here and in a VM; only what differs by
 // nature (ids, names, times, the kernel) does.
 func TestTheSameEventsFromBothPlaces(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	here := newSession(t).run("lab", "03", "--json", "--on", "host")
 	there := withVM(t).run("lab", "03", "--json", "--on", "vm")
 	if diff := cmp.Diff(story(t, here.stdout), story(t, there.stdout)); diff != "" {

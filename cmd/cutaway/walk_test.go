@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"cutaway/internal/needs"
 )
 
 // person is somebody at a pseudo-terminal, who waits for what they want to
@@ -97,7 +99,7 @@ func (p *person) waitForEnd() error {
 }
 
 func TestWalkAtATerminal(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	s := newSession(t)
 	p := sitDown(t, s, "lab", "01", "--lang", "en")
 	p.waitFor("Step 1 of")
@@ -137,7 +139,7 @@ func TestWalkAtATerminal(t *testing.T) {
 // Going back performs a step once more: what it made in the lab host's network
 // must be out of the way by then.
 func TestGoingBackInALabOnNetworks(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := sitDown(t, newSession(t), "lab", "26", "--lang", "en")
 	for _, key := range []string{"n", "n", "b", "h"} {
 		p.waitFor("[q] quit >")
@@ -154,7 +156,7 @@ func TestGoingBackInALabOnNetworks(t *testing.T) {
 // Going back performs the earlier steps anew in the same lab host, so what they
 // made there must be gone by then: here a network device.
 func TestGoingBackBeginsAnew(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := sitDown(t, newSession(t), "lab", "06", "--lang", "en")
 	for _, key := range []string{"n", "n", "b", "n", "n", "n", "n", "n", "n"} {
 		p.waitFor("[q] quit >")
@@ -165,7 +167,7 @@ func TestGoingBackBeginsAnew(t *testing.T) {
 }
 
 func TestWalkInChinese(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	p := sitDown(t, newSession(t), "lab", "01", "--lang", "zh")
 	p.waitFor("退出 >")
 	p.types("q")
@@ -173,7 +175,7 @@ func TestWalkInChinese(t *testing.T) {
 }
 
 func TestCtrlCAtTheQuestionQuits(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	s := newSession(t)
 	p := sitDown(t, s, "lab", "01", "--lang", "en")
 	p.waitFor("[q] quit >")

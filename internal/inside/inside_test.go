@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/internal/inside"
+	"cutaway/internal/needs"
 )
 
 func TestCallEchoes(t *testing.T) {
@@ -226,7 +227,7 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestNothingIsLeft(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	use := func() {
 		h, err := inside.Start(t.Context(), inside.Config{})
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/internal/inside"
+	"cutaway/internal/needs"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -41,7 +42,7 @@ func nsLinks(t *testing.T, pid int) map[string]string {
 }
 
 func TestEightNewNamespacesAndJoinThem(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	attr := rootInside(allFlags, 0)
 	first := start(t, inside.Config{Attr: attr, Offsets: "boottime 86400 0"})
 	own, theirs := nsLinks(t, os.Getpid()), nsLinks(t, first.Pid())
@@ -71,7 +72,7 @@ func TestEightNewNamespacesAndJoinThem(t *testing.T) {
 }
 
 func TestTimeOffsets(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWTIME}
 	h := start(t, inside.Config{Attr: attr, Offsets: "monotonic 1000 0\nboottime 864000 0\n"})
 	var uptime string
@@ -137,7 +138,7 @@ func dropAndRunAgain(t *testing.T) {
 }
 
 func TestJoinWithNewNamespacesAndIDs(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	first := start(t, inside.Config{Attr: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUTS | unix.CLONE_NEWPID}})
 	second := start(t, inside.Config{
 		Join: &inside.Join{Pid: first.Pid(), Kinds: []string{"uts", "pid"}},
@@ -154,7 +155,7 @@ func TestJoinWithNewNamespacesAndIDs(t *testing.T) {
 }
 
 func TestKilledInitTakesAllAlong(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	first := start(t, inside.Config{Attr: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}})
 	second := start(t, inside.Config{Join: &inside.Join{Pid: first.Pid(), Kinds: []string{"pid"}}})
 	first.Process().Kill()
@@ -168,7 +169,7 @@ func TestKilledInitTakesAllAlong(t *testing.T) {
 
 // With As the whole start is an ordinary user's, down to who owns the namespace.
 func TestAs(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	for _, flags := range []uintptr{unix.CLONE_NEWUSER | unix.CLONE_NEWPID, allFlags} {
 		h := start(t, inside.Config{
 			As: &syscall.Credential{Uid: 65534, Gid: 65534}, Attr: rootInside(flags, 65534),
@@ -195,7 +196,7 @@ func TestAs(t *testing.T) {
 }
 
 func TestJoinFiles(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	first := start(t, inside.Config{Attr: rootInside(allFlags, 0)})
 	files := map[string]string{}
 	for _, kind := range allKinds {

@@ -108,17 +108,6 @@ func start(t *testing.T, cfg inside.Config) *inside.Helper {
 	return h
 }
 
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() == 0 {
-		return
-	}
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatal("this test needs root, and CUTAWAY_REQUIRE=all was asked for")
-	}
-	t.Skip("needs root: run the tests with sudo")
-}
-
 // openFiles counts this process's file descriptors. The runtime's own (epoll,
 // eventfd) are there after the first helper.
 func openFiles(t *testing.T) []string {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cutaway/internal/needs"
 )
 
 func TestSameBacking(t *testing.T) {
@@ -30,12 +32,8 @@ func TestSameBacking(t *testing.T) {
 
 // The kernel chooses the number, so the journal knows only the file.
 func TestLoopIsDetachedByItsFile(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("loop devices need root")
-	}
-	if _, err := exec.LookPath("losetup"); err != nil {
-		t.Skip("needs losetup (Debian package mount)")
-	}
+	needs.Root(t)
+	needs.Program(t, "losetup", "mount")
 	dir := t.TempDir()
 	attached := map[string]string{}
 	for _, name := range []string{"cutaway-ours", "cutaway-theirs"} {

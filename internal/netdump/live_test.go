@@ -2,7 +2,6 @@ package netdump
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -10,15 +9,15 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // Links come and go while they are listed, as they do when the kernel clears
 // away the namespace of a container that has just ended. More links than fit into
 // one message are there, so the dump has a middle to be interrupted in.
 func TestWholeWhileLinksComeAndGo(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root")
-	}
+	needs.Root(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with its namespace
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

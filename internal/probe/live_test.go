@@ -12,17 +12,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cutaway/internal/needs"
 )
 
 // needRoot skips tests that want more than an ordinary user has.
 func needRoot(t *testing.T) {
 	t.Helper()
-	if !currentCaller().privileged {
-		if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-			t.Fatal("needs root (CAP_SYS_ADMIN)")
-		}
-		t.Skip("needs root (CAP_SYS_ADMIN)")
-	}
+	needs.That(t, currentCaller().privileged, "root (CAP_SYS_ADMIN)")
 }
 
 // everything runs the whole table once for all tests that only look at it.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // gone fails the test unless the process has ended.
@@ -219,9 +221,7 @@ func init() {
 
 // TestLiveDiskFull has a cache folder of 8 MB, in a mount namespace of its own.
 func TestLiveDiskFull(t *testing.T) {
-	if os.Getuid() != 0 {
-		unmet(t, "mounting a small tmpfs needs root")
-	}
+	needs.Root(t)
 	guestKernel(t)
 	cmd := helper("disk full")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
@@ -258,9 +258,7 @@ func diskFull() int {
 
 // TestLiveAsNobody builds and boots as an ordinary user who owns nothing but a folder.
 func TestLiveAsNobody(t *testing.T) {
-	if os.Getuid() != 0 {
-		unmet(t, "becoming another user needs root; the other tests ran as an ordinary one")
-	}
+	needs.Root(t) // to become another user: the other tests ran as this one
 	_, dir := guestKernel(t)
 	home, err := os.MkdirTemp("", "cutaway-vm-nobody")
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cutaway/internal/needs"
 )
 
 // TestMain makes the test binary what cutaway is: PID 1 of guests, and the helpers
@@ -54,31 +56,21 @@ func leftovers() (left []string) {
 	return left
 }
 
-// unmet skips a live test for what this machine lacks, or fails it when everything
-// is required to be there.
-func unmet(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // guestKernel gets a kernel to boot, with one download per cache.
 func guestKernel(t testing.TB) (Kernel, string) {
 	t.Helper()
 	if _, err := findQEMU(); err != nil {
-		unmet(t, "%v (package qemu-system-x86)", err)
+		needs.Missing(t, err.Error()+" (package qemu-system-x86)")
 	}
 	dir, err := DefaultCacheDir()
 	if err != nil {
-		unmet(t, "%v", err)
+		needs.Missing(t, "a folder for kernels: "+err.Error())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	k, err := Prepare(ctx, dir, "", nil)
 	if err != nil {
-		unmet(t, "no kernel to boot: %v", err)
+		needs.Missing(t, "a kernel for the guest: "+err.Error())
 	}
 	return k, dir
 }

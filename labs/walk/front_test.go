@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cutaway/internal/evidence"
+	"cutaway/internal/needs"
 	"cutaway/labs/bench"
 )
 
@@ -23,9 +24,7 @@ type tour struct {
 
 func newTour(t *testing.T) *tour {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: the tests of the walk make real namespaces")
-	}
+	needs.Root(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

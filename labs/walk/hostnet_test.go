@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"os"
 	"runtime"
 	"testing"
 
@@ -9,15 +8,14 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/internal/netdump"
 )
 
 // Links and rules go, lo stays. The goroutine's thread is never unlocked, so it ends with the
 // namespace that it was put into.
 func TestEmptyHostNet(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root")
-	}
+	needs.Root(t)
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)

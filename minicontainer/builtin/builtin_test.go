@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cutaway/internal/needs"
 	"cutaway/internal/userland"
 	"cutaway/minicontainer/builtin"
 	"cutaway/minicontainer/storage"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 
 func open(t *testing.T, driver string) *image.Store {
 	t.Helper()
-	contract.Need(t, os.Geteuid() == 0, "root, for owners in layers")
+	needs.Root(t)
 	s, err := storage.Open(storage.Options{Root: contract.TempDir(t), Driver: driver})
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func ensure(t *testing.T, s *image.Store, name string) *image.Image {
 func ensureFrom(t *testing.T, s *image.Store, name string, from builtin.Sources) *image.Image {
 	t.Helper()
 	img, err := builtin.EnsureFrom(s, name, from)
-	contract.Need(t, !errors.Is(err, errors.ErrUnsupported), "a static test binary (CGO_ENABLED=0)")
+	needs.That(t, !errors.Is(err, errors.ErrUnsupported), "a static test binary (CGO_ENABLED=0)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestUsersNameStays(t *testing.T) {
 // TestReplacedProgram: another busybox, another image.
 func TestReplacedProgram(t *testing.T) {
 	from := builtin.Find()
-	contract.Need(t, from.BusyBox != "", "a static busybox (package busybox-static)")
+	needs.That(t, from.BusyBox != "", "a static busybox (package busybox-static)")
 	s := open(t, "overlay2")
 	data, err := os.ReadFile(from.BusyBox)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/minicontainer/builtin"
 	"cutaway/unionfs"
-	"cutaway/unionfs/contract"
 )
 
 // root makes a container's root of the image stress, made of these sources.
@@ -87,7 +87,7 @@ var lines = []string{
 
 func TestProgramsAgreeWithBusybox(t *testing.T) {
 	from := builtin.Find()
-	contract.Need(t, from.BusyBox != "", "a static busybox (package busybox-static)")
+	needs.That(t, from.BusyBox != "", "a static busybox (package busybox-static)")
 	theirs, ours := root(t, from), root(t, builtin.Sources{Self: from.Self})
 	for _, line := range lines {
 		want, wantCode := inRoot(t, theirs, line)
@@ -102,7 +102,7 @@ func TestProgramsAgreeWithBusybox(t *testing.T) {
 func TestPrograms(t *testing.T) {
 	for kind, from := range map[string]builtin.Sources{"busybox": builtin.Find(), "cutaway": {Self: "/proc/self/exe"}} {
 		t.Run(kind, func(t *testing.T) {
-			contract.Need(t, kind != "busybox" || from.BusyBox != "", "a static busybox (package busybox-static)")
+			needs.That(t, kind != "busybox" || from.BusyBox != "", "a static busybox (package busybox-static)")
 			dir := root(t, from)
 			for line, want := range map[string]string{
 				`stress --fork 0 2>&1`:                        "stress: nothing to do",

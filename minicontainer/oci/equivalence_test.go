@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cutaway/internal/needs"
 )
 
 // variation is one change of a config.json and what is looked at in the
@@ -29,14 +31,14 @@ func baseSpec(root string) *specs.Spec {
 	s.Version = "1.0.2" // the judge is older than the specification
 	s.Root = &specs.Root{Path: root}
 	s.Process.Terminal = false
-	s.Linux.CgroupsPath = "/cutaway-oci-test/eq"
+	s.Linux.CgroupsPath = "/" + group + "/eq"
 	return s
 }
 
 // TestEquivalence runs every variation with both runtimes.
 func TestEquivalence(t *testing.T) {
-	needRoot(t)
-	runc := need(t, "runc", "runc")
+	needs.Root(t)
+	runc := needs.Program(t, "runc", "runc")
 	root := testRootfs(t)
 	dir := scratch(t)
 	all := variations(dir)

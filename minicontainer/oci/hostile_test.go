@@ -12,6 +12,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // attack is a container that wants out: what it changes, and what it is after.
@@ -82,7 +84,7 @@ func attacks(host string) []attack {
 
 // TestHostile runs each attack and looks at the host afterwards.
 func TestHostile(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	host := scratch(t)
 	os.WriteFile(host+"/host-secret", []byte("secret\n"), 0o600)
 	root, dir := testRootfs(t), scratch(t)
@@ -132,7 +134,7 @@ func playOverwrite() {
 // TestMountRace changes a folder of a shared volume into a link to the host's
 // root and back, while containers mount something there (CVE-2021-30465).
 func TestMountRace(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	root, dir, volume := testRootfs(t), scratch(t), scratch(t)
 	os.Mkdir(volume+"/a", 0o755)
 	os.Symlink("/", volume+"/b")

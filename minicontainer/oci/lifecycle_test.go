@@ -12,6 +12,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // sequences are verbs in an order, for a container that sleeps. "wait" waits
@@ -53,8 +55,8 @@ func runcVerb(verb, root, bundle string) []string {
 // TestLifecycle sends both runtimes through the same verbs and compares what
 // succeeds, and each state.
 func TestLifecycle(t *testing.T) {
-	needRoot(t)
-	runc := need(t, "runc", "runc")
+	needs.Root(t)
+	runc := needs.Program(t, "runc", "runc")
 	root, dir := testRootfs(t), scratch(t)
 	bundle := writeBundle(t, dir, root, variation{script: "exec sleep 60"})
 	for _, sequence := range sequences {
@@ -121,7 +123,7 @@ func statusOf(text []byte) string {
 // TestStaleState changes what a state file remembers: a process of another
 // boot, or another process with the same number, is never taken for ours.
 func TestStaleState(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	root, dir := testRootfs(t), scratch(t)
 	bundle := writeBundle(t, dir, root, variation{script: "exec sleep 60"})
 	r := &Runtime{Root: dir + "/state"}
@@ -156,14 +158,14 @@ func TestStaleState(t *testing.T) {
 
 // TestCreateLeavesNothing lets create fail late and looks for residue.
 func TestCreateLeavesNothing(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	root, dir := testRootfs(t), scratch(t)
 	bundle := writeBundle(t, dir, root, variation{change: func(s *specs.Spec) { s.Process.Args = []string{"/no/such/program"} }})
 	r := &Runtime{Root: dir + "/state"}
 	if _, err := r.Create("cutaway-fails", Options{Bundle: bundle}); err == nil {
 		t.Fatal("Create of a missing program succeeded")
 	}
-	left, _ := filepath.Glob("/sys/fs/cgroup/*/cutaway-oci-test/eq")
+	left, _ := filepath.Glob("/sys/fs/cgroup/*/" + group + "/eq")
 	state, _ := os.ReadDir(r.Root)
 	if len(left)+len(state) > 0 {
 		t.Errorf("left cgroups %v and state %v", left, state)
@@ -175,7 +177,7 @@ func TestCreateLeavesNothing(t *testing.T) {
 
 // TestExec starts a second process and compares what both see.
 func TestExec(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	root, dir := testRootfs(t), scratch(t)
 	for _, user := range []bool{false, true} {
 		t.Run(fmt.Sprintf("user namespace %t", user), func(t *testing.T) {

@@ -11,10 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/cgroupdemo"
+	"cutaway/internal/needs"
 )
 
-// insideEnv marks the run of the tests that is inside its own namespaces.
+// insideEnv marks the run of the tests that is inside its own namespaces, and
+// names the cgroup that its containers are made below.
 const insideEnv = "CUTAWAY_OCI_TEST_INSIDE"
+
+var group = os.Getenv(insideEnv)
 
 // TestMain gives the tests namespaces of their own, and lets this binary play
 // the two programs that it is elsewhere: the init stage and the command line.
@@ -26,11 +30,12 @@ func TestMain(m *testing.M) {
 		playOverwrite()
 		os.Exit(0)
 	}
-	if os.Getuid() != 0 || os.Getenv(insideEnv) != "" {
+	if os.Getuid() != 0 || group != "" {
 		os.Exit(m.Run())
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideEnv+"=1")
+	group = fmt.Sprintf("cutaway-oci-test-%d", os.Getpid()) // another run may be under way
+	cmd.Env = append(os.Environ(), insideEnv+"="+group)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 		Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
@@ -49,14 +54,14 @@ func removeGroups() {
 	if err != nil {
 		return
 	}
-	for _, path := range []string{"/cutaway-oci-test", "cutaway-oci-test"} {
+	for _, path := range []string{"/" + group, group} {
 		if g, err := cgroupdemo.Open(hs, cgroupConfig(path)); err == nil {
 			deleteGroup(g)
 		}
 	}
 	// runc makes one in the named hierarchy too, where nothing can be limited.
-	named, _ := filepath.Glob("/sys/fs/cgroup/systemd/cutaway-oci-test/*")
-	for _, dir := range append(named, "/sys/fs/cgroup/systemd/cutaway-oci-test") {
+	named, _ := filepath.Glob("/sys/fs/cgroup/systemd/" + group + "/*")
+	for _, dir := range append(named, "/sys/fs/cgroup/systemd/"+group) {
 		os.Remove(dir)
 	}
 }
@@ -118,32 +123,10 @@ func playExec(r *Runtime, id string, args []string) (int, error) {
 	return Wait(started.Pid)
 }
 
-// needRoot skips what an ordinary user cannot do.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: makes namespaces, mounts and cgroups")
-	}
-}
-
-// need names a program that the test compares with or fills its images from.
-func need(t *testing.T, program, pkg string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		message := fmt.Sprintf("needs %s (Debian package %s)", program, pkg)
-		if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
-	}
-	return path
-}
-
 // testRootfs fills a folder with busybox and with what images have that is hard.
 func testRootfs(t *testing.T) string {
 	t.Helper()
-	busybox := need(t, "busybox", "busybox-static")
+	busybox := needs.Program(t, "busybox", "busybox-static")
 	root := filepath.Join(scratch(t), "rootfs")
 	run(t, "sh", "-ec", `
 		mkdir -p "$1/bin" "$1/etc" "$1/tmp" "$1/proc" "$1/sys" "$1/dev" "$1/data/sub" "$1/private" "$1/var" "$1/home/u"

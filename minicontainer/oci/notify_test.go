@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // seccompAgent takes the listeners that a runtime sends. It answers each mkdir
@@ -127,8 +129,8 @@ func (a *seccompAgent) said() []string {
 // TestSeccompNotify has both runtimes hand listeners to an agent, of the
 // container and of an exec, with and without no_new_privs.
 func TestSeccompNotify(t *testing.T) {
-	needRoot(t)
-	runc := need(t, "runc", "runc")
+	needs.Root(t)
+	runc := needs.Program(t, "runc", "runc")
 	root, dir := testRootfs(t), scratch(t)
 	for _, noNewPrivileges := range []bool{false, true} {
 		t.Run(fmt.Sprintf("no new privileges %t", noNewPrivileges), func(t *testing.T) {
@@ -136,7 +138,7 @@ func TestSeccompNotify(t *testing.T) {
 			bundle := func(a *seccompAgent) string {
 				return writeBundle(t, dir, root, variation{script: "mkdir /tmp/own 2>/dev/shm/new; mv /dev/shm/new /dev/shm/own; sleep 60", change: func(s *specs.Spec) {
 					s.Process.NoNewPrivileges = noNewPrivileges
-					s.Linux.CgroupsPath = fmt.Sprintf("/cutaway-oci-test/notify-%d", os.Getpid())
+					s.Linux.CgroupsPath = "/" + group + "/notify"
 					s.Annotations = map[string]string{"a": "b"}
 					s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: a.path, ListenerMetadata: "about it",
 						Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActNotify}}}

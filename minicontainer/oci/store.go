@@ -84,7 +84,7 @@ func (s store) load(id string) (*State, error) {
 	}
 	var st State
 	if err := json.Unmarshal(text, &st); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.dir(id), err)
+		return nil, fmt.Errorf("the state of container %s is damaged: %s/state.json: %w", id, s.dir(id), err)
 	}
 	return &st, nil
 }

@@ -144,7 +144,7 @@ func resourceVariations() []variation {
 		{name: "resources/cpuset nonsense", change: cpu(specs.LinuxCPU{Cpus: "999"}), error: "cpuset.cpus"},
 		{name: "resources/none", script: cat("memory/memory.limit_in_bytes", "pids/pids.max"), change: func(s *specs.Spec) { s.Linux.Resources = nil }},
 		{name: "resources/relative path", script: "grep pids: /proc/self/cgroup | cut -d: -f3", change: func(s *specs.Spec) {
-			s.Linux.CgroupsPath = "cutaway-oci-test/rel"
+			s.Linux.CgroupsPath = group + "/rel"
 		}},
 		{name: "resources/device write limit", script: cat("blkio/blkio.throttle.write_bps_device"), change: func(s *specs.Spec) {
 			d := specs.LinuxThrottleDevice{Rate: 1 << 20}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/minicontainer/storage"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver"
@@ -37,7 +38,7 @@ func fill(t *testing.T, s *image.Store) {
 
 // TestChoose: what is there decides; else what works. Trying leaves nothing.
 func TestChoose(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
+	needs.Root(t)
 	root := contract.TempDir(t)
 	for range 2 {
 		if name, err := storage.Choose(root); err != nil || name != "overlay2" {
@@ -60,7 +61,7 @@ func TestChoose(t *testing.T) {
 // TestChooseOnOverlay: overlayfs cannot be written to from above itself, as in a
 // container; vfs can.
 func TestChooseOnOverlay(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
+	needs.Root(t)
 	dir := contract.TempDir(t)
 	for _, sub := range []string{"lower", "upper", "work", "root"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
@@ -81,7 +82,7 @@ func TestChooseOnOverlay(t *testing.T) {
 // TestCleanLeavesTheBusyAlone: while an image is on its way in, its layers are no
 // leftovers.
 func TestCleanLeavesTheBusyAlone(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for owners in layers")
+	needs.Root(t)
 	root := contract.TempDir(t)
 	s := open(t, root, "overlay2")
 	b := s.NewBuilder(nil, time.Unix(0, 0))

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // The bench mounts this union, unionfs-fuse and fuse-overlayfs side by side on
@@ -127,15 +129,13 @@ func dropPages(path string) {
 }
 
 func TestBench(t *testing.T) {
-	needRoot(t)
+	needFUSE(t)
 	chunks, size := 1, 50
 	if n, err := strconv.Atoi(os.Getenv("AUFS_BENCH")); err == nil {
 		chunks, size = n, 200
 	}
 	for _, r := range rivals[1:] {
-		if _, err := exec.LookPath(r.name); err != nil {
-			skipOrFail(t, r.name+" is missing: package "+r.name)
-		}
+		needs.Program(t, r.name, r.name)
 	}
 	inNamespace(t, func(t *testing.T, dir string) {
 		var labs []*lab

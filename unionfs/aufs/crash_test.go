@@ -120,7 +120,7 @@ func TestNoteIsRedone(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			needRoot(t)
+			needFUSE(t)
 			dir := t.TempDir()
 			rw := mkdir(dir + "/rw")
 			put(dir+"/ro/f", "lower")

@@ -22,7 +22,7 @@ import (
 // flags name), where /tmp is a fresh tmpfs.
 func inNamespace(t *testing.T, body func(t *testing.T, dir string)) {
 	t.Helper()
-	needRoot(t)
+	needFUSE(t)
 	inNamespaces(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}, body)
 }
 
@@ -296,7 +296,7 @@ func TestStateOfTheModule(t *testing.T) {
 // TestServerEndsWithNamespace: a union that nobody unmounts goes when the last
 // process of its mount namespace goes, and its server with it.
 func TestServerEndsWithNamespace(t *testing.T) {
-	needRoot(t)
+	needFUSE(t)
 	cmd := &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{"aufs-test-leaver"},
 		SysProcAttr: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS},

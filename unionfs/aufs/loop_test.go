@@ -21,7 +21,7 @@ func bytesOf[T any](request T) []byte {
 func header(op uint32) fuse.InHeader { return fuse.InHeader{Opcode: op, NodeId: rootID} }
 
 func TestTakesLong(t *testing.T) {
-	needRoot(t)
+	needFUSE(t)
 	rw, ro := t.TempDir(), t.TempDir()
 	fs, err := New("br:" + rw + "=rw:" + ro + "=ro")
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // TestRecords replays every record: the branches are built on tmpfs, mounted
@@ -20,8 +22,8 @@ import (
 // the module is compared. What differs on purpose stands in Differences, and
 // its expectations are replaced by expected changes: a difference is tested too.
 func TestRecords(t *testing.T) {
-	needRoot(t)
-	needFile(t, "/bin/busybox", "package busybox-static")
+	needFUSE(t)
+	needs.File(t, "/bin/busybox", "package busybox-static")
 	listed := map[string]bool{}
 	for _, d := range Differences {
 		for _, name := range d.Records {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // The shapes in which the records tell of objects.
@@ -262,27 +264,8 @@ func describe(path, name string) recEntry {
 	return e
 }
 
-func needRoot(t testing.TB) {
+func needFUSE(t testing.TB) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		skipOrFail(t, "needs root")
-	}
-	needFile(t, "/dev/fuse", "kernel option CONFIG_FUSE_FS")
-}
-
-func needFile(t testing.TB, path, from string) {
-	t.Helper()
-	if _, err := os.Stat(path); err != nil {
-		skipOrFail(t, path+" is missing: "+from)
-	}
-}
-
-// skipOrFail skips for want of something that a machine could have, and fails
-// where everything is required.
-func skipOrFail(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
+	needs.Root(t)
+	needs.File(t, "/dev/fuse", "kernel option CONFIG_FUSE_FS")
 }

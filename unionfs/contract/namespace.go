@@ -64,16 +64,3 @@ func TempDir(t testing.TB) string {
 	}
 	return dir
 }
-
-// Need ends a test that this machine cannot run. With CUTAWAY_REQUIRE=all it
-// fails instead, for a machine that is meant to have everything.
-func Need(t testing.TB, ok bool, what string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("CUTAWAY_REQUIRE") == "all":
-		t.Fatalf("CUTAWAY_REQUIRE=all, but this machine lacks %s", what)
-	default:
-		t.Skipf("this machine lacks %s", what)
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/aufs"
 	"cutaway/unionfs/contract"
@@ -29,9 +30,8 @@ func aufsHome(t *testing.T) string {
 
 // TestAufsContract runs the suite with the mounts that the driver really has.
 func TestAufsContract(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root")
-	_, err := os.Stat("/dev/fuse")
-	contract.Need(t, err == nil, "/dev/fuse (kernel option CONFIG_FUSE_FS)")
+	needs.Root(t)
+	needs.File(t, "/dev/fuse", "kernel option CONFIG_FUSE_FS")
 	contract.Run(t, contract.Case{Open: openAufs, Home: aufsHome, Residue: func(home string) ([]string, error) {
 		return filepath.Glob(filepath.Join(home, "*/*"))
 	}})
@@ -39,7 +39,7 @@ func TestAufsContract(t *testing.T) {
 
 // TestAufsServerKilled: a mount whose server is gone can still be given back.
 func TestAufsServerKilled(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root")
+	needs.Root(t)
 	d, err := openAufs(aufsHome(t))
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func TestAufsServerKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := u.State()
-	contract.Need(t, err == nil && s.Kind == aufs.KindFUSE, "aufs in user space: here the kernel's is used")
+	needs.That(t, err == nil && s.Kind == aufs.KindFUSE, "aufs in user space: here the kernel's is used")
 	p, err := os.FindProcess(s.PID)
 	if err == nil {
 		err = p.Kill()

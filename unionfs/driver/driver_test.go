@@ -2,9 +2,9 @@ package driver_test
 
 import (
 	"errors"
-	"os"
 	"testing"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver"
 )
@@ -12,7 +12,7 @@ import (
 // TestOpen: every driver opens, or says why not; none panics, and an error comes
 // with a nil Driver.
 func TestOpen(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root")
+	needs.Root(t)
 	root := contract.TempDir(t)
 	for _, name := range append(driver.Names(), "floppy") {
 		d, err := driver.Open(root, name, driver.Options{})

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/image"
 )
@@ -25,7 +26,7 @@ import (
 func BenchmarkUnpack(b *testing.B) {
 	for _, p := range []string{"umoci", "tar"} {
 		_, err := exec.LookPath(p)
-		contract.Need(b, err == nil, p)
+		needs.That(b, err == nil, p)
 	}
 	source := os.Getenv("CUTAWAY_BENCH_TREE")
 	if source == "" {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,39 +17,26 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cutaway/internal/engine"
+	"cutaway/internal/needs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/image"
 )
 
-// engine is Docker Engine, of which every command has to succeed.
-type engine struct {
-	*contract.Engine
-	t *testing.T
-}
-
-func (e engine) docker(stdin io.Reader, args ...string) []byte {
-	e.t.Helper()
-	stdout, stderr, code := e.Run(e.t, stdin, args...)
-	if code != 0 {
-		e.t.Fatalf("docker %q: exit code %d: %s", args, code, stderr)
-	}
-	return []byte(stdout)
-}
-
 // TestEngine exchanges images with Docker Engine and compares the two stores on
 // disk, file by file.
 func TestEngine(t *testing.T) {
-	e := engine{contract.StartEngine(t), t}
+	e := engine.Start(t, "", "--storage-driver", "overlay2")
 	ours := newStore(t)
 	img := build(t, ours, "demo/app:v1")
 	archive := save(t, ours, (*image.Store).Save, "demo/app:v1")
 
-	e.docker(bytes.NewReader(archive), "load")
-	id := strings.TrimSpace(string(e.docker(nil, "image", "inspect", "-f", "{{.Id}}", "demo/app:v1")))
+	e.Docker(t, bytes.NewReader(archive), "load")
+	id := strings.TrimSpace(e.Docker(t, nil, "image", "inspect", "-f", "{{.Id}}", "demo/app:v1"))
 	if id != img.ImageID.String() {
 		t.Fatalf("Docker loaded our archive as %s; want %s", id, img.ImageID)
 	}
-	theirs := e.docker(nil, "save", "demo/app:v1")
+	theirs := []byte(e.Docker(t, nil, "save", "demo/app:v1"))
 	if diff := cmp.Diff(archiveFiles(t, theirs), archiveFiles(t, archive)); diff != "" {
 		t.Errorf("docker save and our Save differ (-docker +ours):\n%s", diff)
 	}
@@ -59,9 +45,9 @@ func TestEngine(t *testing.T) {
 	if loaded[0].Image.ImageID != img.ImageID {
 		t.Errorf("we loaded Docker's archive as %s; want %s", loaded[0].Image.ImageID, img.ImageID)
 	}
-	t.Run("Layout", func(t *testing.T) { compareStores(t, e.Data, ours) })
-	t.Run("Container", func(t *testing.T) { e.compareContainer(t, ours, img) })
-	t.Run("Commit", func(t *testing.T) { e.loadTheirCommit(t) })
+	t.Run("Layout", func(t *testing.T) { compareStores(t, e.Data(), ours) })
+	t.Run("Container", func(t *testing.T) { compareContainer(t, e, ours, img) })
+	t.Run("Commit", func(t *testing.T) { loadTheirCommit(t, e) })
 }
 
 // archiveFiles maps names to contents; layers to their length.
@@ -155,8 +141,8 @@ func describeLayer(t *testing.T, home, id, chain string, found map[string]string
 
 // compareContainer lets both make a container that is never started, and
 // compares the init layers and layerdb/mounts.
-func (e engine) compareContainer(t *testing.T, s *image.Store, img *image.Image) {
-	id := strings.TrimSpace(string(e.docker(nil, "create", "demo/app:v1")))
+func compareContainer(t *testing.T, e *engine.Engine, s *image.Store, img *image.Image) {
+	id := strings.TrimSpace(e.Docker(t, nil, "create", "demo/app:v1"))
 	must2(s.CreateRoot(id, img, noSize))(t)
 	defer func() {
 		if err := s.RemoveRoot(id); err != nil {
@@ -164,7 +150,7 @@ func (e engine) compareContainer(t *testing.T, s *image.Store, img *image.Image)
 		}
 	}()
 	var sides []map[string]string
-	for _, root := range []string{e.Data, s.Root()} {
+	for _, root := range []string{e.Data(), s.Root()} {
 		mounts := filepath.Join(root, "image/overlay2/layerdb/mounts", id)
 		side := make(map[string]string)
 		mount := string(must2(os.ReadFile(mounts + "/mount-id"))(t))
@@ -178,17 +164,17 @@ func (e engine) compareContainer(t *testing.T, s *image.Store, img *image.Image)
 	if diff := cmp.Diff(sides[0], sides[1]); diff != "" {
 		t.Errorf("the containers' layers differ (-docker +ours):\n%s", diff)
 	}
-	e.docker(nil, "rm", id)
+	e.Docker(t, nil, "rm", id)
 }
 
 // loadTheirCommit takes in an image whose layers Docker made: an import, and a
 // commit of a container with copied files in it.
-func (e engine) loadTheirCommit(t *testing.T) {
-	id := strings.TrimSpace(string(e.docker(nil, "create", "demo/app:v1")))
-	e.docker(bytes.NewReader(tarOf(t, "etc/added")), "cp", "-", id+":/")
-	want := strings.TrimSpace(string(e.docker(nil, "commit", "-m", "from docker", id, "theirs:v2")))
+func loadTheirCommit(t *testing.T, e *engine.Engine) {
+	id := strings.TrimSpace(e.Docker(t, nil, "create", "demo/app:v1"))
+	e.Docker(t, bytes.NewReader(tarOf(t, "etc/added")), "cp", "-", id+":/")
+	want := strings.TrimSpace(e.Docker(t, nil, "commit", "-m", "from docker", id, "theirs:v2"))
 	s := newStore(t)
-	loaded := must2(s.Load(bytes.NewReader(e.docker(nil, "save", "theirs:v2"))))(t)
+	loaded := must2(s.Load(strings.NewReader(e.Docker(t, nil, "save", "theirs:v2"))))(t)
 	if got := loaded[0].Image.ImageID.String(); got != want {
 		t.Errorf("Docker's commit was loaded as %s; want %s", got, want)
 	}
@@ -197,10 +183,10 @@ func (e engine) loadTheirCommit(t *testing.T) {
 		t.Errorf("Steps of Docker's commit = %+v; want 5, the newest with the comment", steps)
 	}
 	back := save(t, s, (*image.Store).Save, "theirs:v2")
-	if diff := cmp.Diff(archiveFiles(t, e.docker(nil, "save", "theirs:v2")), archiveFiles(t, back)); diff != "" {
+	if diff := cmp.Diff(archiveFiles(t, []byte(e.Docker(t, nil, "save", "theirs:v2"))), archiveFiles(t, back)); diff != "" {
 		t.Errorf("docker save and our Save of Docker's image differ (-docker +ours):\n%s", diff)
 	}
-	e.docker(nil, "rm", id)
+	e.Docker(t, nil, "rm", id)
 }
 
 func tarOf(t *testing.T, name string) []byte {
@@ -223,8 +209,7 @@ func TestLayoutTools(t *testing.T) {
 	os.Mkdir(layout, 0o755)
 	contract.Command(t, "tar", "-C", layout, "-xf", archive)
 	t.Run("skopeo", func(t *testing.T) {
-		_, err := exec.LookPath("skopeo")
-		contract.Need(t, err == nil, "skopeo (package skopeo)")
+		needs.Program(t, "skopeo", "skopeo")
 		out := contract.Command(t, "skopeo", "inspect", "--raw", "--config", "oci:"+layout+":v1")
 		if strings.TrimSpace(out) != string(img.Raw) {
 			t.Errorf("skopeo reads the configuration %s; want %s", out, img.Raw)
@@ -239,8 +224,7 @@ func TestLayoutTools(t *testing.T) {
 		}
 	})
 	t.Run("umoci", func(t *testing.T) {
-		_, err := exec.LookPath("umoci")
-		contract.Need(t, err == nil, "umoci (package umoci)")
+		needs.Program(t, "umoci", "umoci")
 		contract.Command(t, "umoci", "unpack", "--image", layout+":v1", dir+"/bundle")
 		got, _ := os.ReadDir(dir + "/bundle/rootfs/etc")
 		var names []string

@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/overlay2"
@@ -26,7 +27,7 @@ var epoch = time.Unix(1_700_000_000, 0)
 // newStore opens a store in a folder of its own.
 func newStore(t testing.TB) *image.Store {
 	t.Helper()
-	contract.Need(t, os.Geteuid() == 0, "root, for overlay mounts")
+	needs.Root(t)
 	return openStore(t, contract.TempDir(t))
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/layertar"
 )
@@ -56,8 +57,6 @@ func apply(t testing.TB, root string, data []byte, form layertar.Form) error {
 	return err
 }
 
-func needRoot(t testing.TB) { contract.Need(t, os.Geteuid() == 0, "root, for owners and devices") }
-
 // tree lists a folder in words: name, kind, content.
 func tree(t testing.TB, root string) string {
 	t.Helper()
@@ -91,7 +90,7 @@ func tree(t testing.TB, root string) string {
 // TestHostile: what a layer may not do. Beside the root stands a victim that
 // must come out of everything untouched.
 func TestHostile(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	up := strings.Repeat("../", 30)
 	for what, list := range map[string][]tar.Header{
 		"climbs out":                     {{Name: "../victim/f", Linkname: "x"}},
@@ -133,7 +132,7 @@ func TestHostile(t *testing.T) {
 // TestLinksStayInside: links that would lead out of the root lead to a place
 // inside it, as for a process that has it as "/".
 func TestLinksStayInside(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	dir := contract.TempDir(t)
 	root := filepath.Join(dir, "root")
 	os.Mkdir(root, 0o755)
@@ -157,7 +156,7 @@ func TestLinksStayInside(t *testing.T) {
 // TestRace swaps a folder for a link to the victim, back and forth, while a
 // layer is unpacked into it.
 func TestRace(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	dir := contract.TempDir(t)
 	root, victim := filepath.Join(dir, "root"), filepath.Join(dir, "victim")
 	os.Mkdir(victim, 0o755)
@@ -191,7 +190,7 @@ func TestRace(t *testing.T) {
 
 // TestForms applies one layer in the three forms.
 func TestForms(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	layer := entries(t,
 		tar.Header{Name: "etc/", Typeflag: tar.TypeDir},
 		tar.Header{Name: "etc/.wh.gone"},
@@ -229,7 +228,7 @@ func TestForms(t *testing.T) {
 
 // TestLimits: bombs of bytes, of entries and of compression.
 func TestLimits(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	data := entries(t, tar.Header{Name: "a", Linkname: "12345"}, tar.Header{Name: "b", Linkname: "12345"})
 	for _, lim := range []layertar.Limits{{Bytes: 9}, {Entries: 1}} {
 		_, err := layertar.Apply(contract.TempDir(t), bytes.NewReader(data), layertar.ApplyOptions{Limits: lim})
@@ -254,7 +253,7 @@ func TestLimits(t *testing.T) {
 // TestDamaged cuts and spoils a tar at every 100th byte: it must fail or give a
 // part, never panic or hang.
 func TestDamaged(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	good := entries(t, tar.Header{Name: "d/", Typeflag: tar.TypeDir}, tar.Header{Name: "d/f", Linkname: strings.Repeat("x", 3000)},
 		tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "d"}, tar.Header{Name: "d/.wh.g"})
 	for i := 0; i < len(good)-1024; i += 100 {
@@ -271,7 +270,7 @@ func TestDamaged(t *testing.T) {
 // TestWithoutRight applies device nodes in a user namespace, where mknod(2) is
 // refused.
 func TestWithoutRight(t *testing.T) {
-	needRoot(t)
+	needs.Root(t)
 	if os.Getenv("CUTAWAY_LAYERTAR_USERNS") != "" {
 		err := apply(t, os.Getenv("CUTAWAY_LAYERTAR_USERNS"), entries(t, tar.Header{Name: "sda", Typeflag: tar.TypeBlock, Devmajor: 8}), layertar.Execute)
 		if !errors.Is(err, unix.EPERM) {

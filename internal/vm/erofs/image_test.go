@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cutaway/internal/needs"
 )
 
 // sample has what the format makes difficult: names around "." and "..", folders of
@@ -68,20 +70,14 @@ func written(t testing.TB, m *Image) string {
 // The judge is the tool of those who made the format: fsck.erofs finds no fault and
 // takes out what was put in. In package vm a kernel is the second judge.
 func TestFsckExtracts(t *testing.T) {
-	fsck, err := exec.LookPath("fsck.erofs")
-	if err != nil {
-		if os.Getenv("CUTAWAY_REQUIRE") == "all" {
-			t.Fatal("fsck.erofs is not installed (package erofs-utils)")
-		}
-		t.Skip("fsck.erofs is not installed (package erofs-utils)")
-	}
+	fsck := needs.Program(t, "fsck.erofs", "erofs-utils")
 	m, want := sample(t)
 	to := filepath.Join(t.TempDir(), "tree")
 	if out, err := exec.Command(fsck, "--extract="+to, written(t, m)).CombinedOutput(); err != nil {
 		t.Fatalf("fsck.erofs: %v: %s", err, out)
 	}
 	got := map[string]string{}
-	err = filepath.WalkDir(to, func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(to, func(path string, d os.DirEntry, err error) error {
 		name, _ := filepath.Rel(to, path)
 		switch {
 		case err != nil || d.IsDir():

@@ -12,11 +12,10 @@ package vmtest
 import (
 	"bytes"
 	"context"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
+	"cutaway/internal/needs"
 	"cutaway/internal/vm"
 )
 
@@ -64,15 +63,14 @@ func Again(t testing.TB, g Guest, args ...string) string {
 // boot starts a machine for this program.
 func boot(ctx context.Context, t testing.TB, g Guest) *vm.Machine {
 	t.Helper()
-	_, err := exec.LookPath("qemu-system-x86_64")
-	need(t, err == nil, "QEMU (package qemu-system-x86)")
+	needs.Program(t, "qemu-system-x86_64", "qemu-system-x86")
 	cache, err := vm.DefaultCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	k, err := vm.Prepare(ctx, cache, "", nil)
 	if err != nil {
-		need(t, false, "a kernel for the guest: "+err.Error())
+		needs.Missing(t, "a kernel for the guest: "+err.Error())
 	}
 	fs, err := vm.BuildInitramfs(ctx, cache, vm.InitramfsSpec{Kernel: k, Programs: append(g.Programs, vm.DefaultPrograms...)})
 	if err != nil {
@@ -83,16 +81,4 @@ func boot(ctx context.Context, t testing.TB, g Guest) *vm.Machine {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// need skips what this machine cannot do, or fails where everything is required.
-func need(t testing.TB, ok bool, what string) {
-	t.Helper()
-	switch {
-	case ok:
-	case os.Getenv("CUTAWAY_REQUIRE") == "all":
-		t.Fatalf("CUTAWAY_REQUIRE=all, but this machine lacks %s", what)
-	default:
-		t.Skipf("this machine lacks %s", what)
-	}
 }

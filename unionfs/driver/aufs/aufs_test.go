@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/aufs"
@@ -34,7 +35,7 @@ func TestOptions(t *testing.T) {
 // TestLayout looks at the three folders before and after layers are made, and
 // at a layer's tar on disk and back.
 func TestLayout(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for owners")
+	needs.Root(t)
 	home := contract.TempDir(t)
 	d, err := aufs.Open(home, noMounter{})
 	if err != nil {

@@ -3,10 +3,10 @@ package btrfs_test
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/btrfs"
@@ -20,9 +20,8 @@ func TestMain(m *testing.M) { contract.Main(m, open) }
 // away with the mount (autoclear).
 func disk(t *testing.T) string {
 	t.Helper()
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
-	_, err := exec.LookPath("mkfs.btrfs")
-	contract.Need(t, err == nil, "mkfs.btrfs (package btrfs-progs)")
+	needs.Root(t)
+	needs.Program(t, "mkfs.btrfs", "btrfs-progs")
 	return contract.LoopMount(t, "btrfs", 256<<20, "mkfs.btrfs", "-q")
 }
 

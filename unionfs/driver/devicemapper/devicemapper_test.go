@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/internal/vm"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
@@ -113,9 +114,8 @@ func TestMain(m *testing.M) {
 }
 
 func TestContract(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
-	_, err := os.Stat("/dev/loop-control")
-	contract.Need(t, err == nil, "/dev/loop-control (kernel option BLK_DEV_LOOP)")
+	needs.Root(t)
+	needs.File(t, "/dev/loop-control", "kernel option CONFIG_BLK_DEV_LOOP")
 	contract.Run(t, contract.Case{
 		Open: open, Slow: true, Depth: 8,
 		Home: func(t *testing.T) string {

@@ -1,10 +1,10 @@
 package overlay2_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
+	"cutaway/internal/needs"
 	"cutaway/internal/vm"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestContract(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
+	needs.Root(t)
 	contract.Run(t, contract.Case{Open: open, Depth: 120, TooDeep: 129, Residue: residue})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/overlay2"
@@ -49,7 +50,7 @@ func TestPlan(t *testing.T) {
 
 // TestWays mounts stacks that only one way can mount, and looks through them.
 func TestWays(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
+	needs.Root(t)
 	mountEachWay(t)
 }
 
@@ -85,7 +86,7 @@ func mountEachWay(t *testing.T, extra ...string) {
 // TestUserNamespace runs the contract without root: in a user namespace, where
 // overlayfs keeps its marks in user.* attributes.
 func TestUserNamespace(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, to be mapped to")
+	needs.Root(t)
 	if os.Getenv("CUTAWAY_OVERLAY2_USERNS") == "" {
 		exe, _ := os.Executable()
 		t.Setenv("CUTAWAY_OVERLAY2_USERNS", "1")
@@ -114,7 +115,7 @@ func TestUserNamespace(t *testing.T) {
 // TestSizeLimit needs a file system with project quota: XFS mounted with pquota,
 // or ext4 with prjquota, on a kernel that was built with them.
 func TestSizeLimit(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
+	needs.Root(t)
 	for _, fs := range []struct {
 		kind, option, why string
 		mkfs              []string
@@ -124,13 +125,13 @@ func TestSizeLimit(t *testing.T) {
 	} {
 		t.Run(fs.kind, func(t *testing.T) {
 			dir, err := contract.TryLoopMount(t, fs.kind, fs.option, 320<<20, fs.mkfs...)
-			contract.Need(t, err == nil, fmt.Sprintf("%s: %v", fs.why, err))
+			needs.That(t, err == nil, fmt.Sprintf("%s: %v", fs.why, err))
 			home := filepath.Join(dir, "overlay2")
 			d, err := open(home)
 			if err != nil {
 				t.Fatal(err)
 			}
-			contract.Need(t, d.Status()[4].Value == "true", fs.why+": "+d.Status()[4].Value)
+			needs.That(t, d.Status()[4].Value == "true", fs.why+": "+d.Status()[4].Value)
 			contract.RunLimit(t, contract.Case{Open: open, Home: func(*testing.T) string { return home }, Residue: residue})
 		})
 	}

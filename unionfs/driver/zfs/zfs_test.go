@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/zfs"
@@ -30,13 +31,11 @@ func TestMain(m *testing.M) { contract.Main(m, open) }
 // test's mount namespace, and makes a pool in a file.
 func pool(t *testing.T) string {
 	t.Helper()
-	contract.Need(t, os.Geteuid() == 0, "root, for mounting")
-	_, err := exec.LookPath("zfs-fuse")
-	contract.Need(t, err == nil, "zfs-fuse (package zfs-fuse)")
+	needs.Root(t)
+	needs.Program(t, "zfs-fuse", "zfs-fuse")
 	dir := contract.TempDir(t)
 	for _, d := range []string{"/run/zfs", "/var/lib/zfs", "/etc/zfs"} {
-		_, err := os.Stat(d)
-		contract.Need(t, err == nil, d+" (package zfs-fuse)")
+		needs.File(t, d, "package zfs-fuse")
 		contract.Command(t, "mount", "-t", "tmpfs", "tmpfs", d)
 		t.Cleanup(func() { contract.Command(t, "umount", d) })
 	}

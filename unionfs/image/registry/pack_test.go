@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/vfs"
@@ -19,7 +20,7 @@ import (
 // TestPack: the packed layer is what its digests and its size say, as often as it
 // is read, and its file has no name.
 func TestPack(t *testing.T) {
-	contract.Need(t, os.Geteuid() == 0, "root, to own a layer's files")
+	needs.Root(t)
 	root := contract.TempDir(t)
 	d, err := vfs.Open(filepath.Join(root, "vfs"))
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	fake "github.com/google/go-containerregistry/pkg/registry"
 	"golang.org/x/sys/unix"
 
+	"cutaway/internal/needs"
 	"cutaway/unionfs"
 	"cutaway/unionfs/contract"
 	"cutaway/unionfs/driver/overlay2"
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) { contract.Main(m, openDriver) }
 
 func newStore(t *testing.T) *image.Store {
 	t.Helper()
-	contract.Need(t, os.Geteuid() == 0, "root, for overlay mounts")
+	needs.Root(t)
 	return openStore(t, contract.TempDir(t))
 }
 
@@ -181,8 +182,7 @@ func pushPull(t *testing.T, one, two image.Reference) {
 
 // TestDebianRegistry is the same story with the registry that Docker made.
 func TestDebianRegistry(t *testing.T) {
-	_, err := exec.LookPath("docker-registry")
-	contract.Need(t, err == nil, "docker-registry (package docker-registry)")
+	needs.Program(t, "docker-registry", "docker-registry")
 	dir := contract.TempDir(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
