@@ -2,7 +2,9 @@ package shim
 
 import (
 	"errors"
+	"runtime/debug"
 	"sync"
+	"time"
 
 	"cutaway/minicontainer"
 )
@@ -52,6 +54,10 @@ func (s *shim) run(line *minicontainer.Line) {
 	}
 	line.Send(minicontainer.Reply{Started: true})
 	go s.attend(line, request)
+	// What it took to start is not needed to wait. A container that is over sooner
+	// has no use for giving it back to the kernel, which takes a while.
+	rest := time.AfterFunc(time.Second, debug.FreeOSMemory)
+	defer rest.Stop()
 	for {
 		code := s.life.wait()
 		again, delay := policy.decide(s, code)
