@@ -211,6 +211,7 @@ var replaced = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "<id>"},
 	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "<short id>"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "<time>"},
+	{regexp.MustCompile(`(?m)\r$`), ""}, // newer clients end some errors with it
 	{regexp.MustCompile(`\bcutaway-(replay|engine)[^ /:]*`), "<folder>"},
 }
 
