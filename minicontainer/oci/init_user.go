@@ -12,16 +12,16 @@ import (
 // becomeUser turns the process into what the spec says that it is. The order is
 // forced: each line takes away what the lines before it needed.
 func (b *box) becomeUser(s *script.Script) {
-	b.who.kernelSide(s) // scheduler, personality: may need CAP_SYS_NICE
-	b.enterProfile(s)   // AppArmor, SELinux
+	b.who.kernelSide(s)    // scheduler, personality: may need CAP_SYS_NICE
+	b.enterProfile(s)      // AppArmor, SELinux
+	entered := b.tryDir(s) // cwd, if root may enter it and the user may not; no filter has to know openat2
 	if !b.process.NoNewPrivileges {
 		b.loadFilter(s) // seccomp, while CAP_SYS_ADMIN is there
 	}
 	b.who.caps.dropBounding(s) // needs CAP_SETPCAP
-	try := b.tryDir(s)         // cwd, if root may enter it and the user may not
 	b.changeUser(s)
-	b.changeDir(s, try)   // if the user may enter it and root may not
-	b.forbidPrivileges(s) // no_new_privs
+	b.changeDir(s, entered) // cwd, if the user may enter it and root may not
+	b.forbidPrivileges(s)   // no_new_privs
 }
 
 // changeUser changes ids and capabilities.
@@ -72,29 +72,34 @@ func (b *box) setIDs(s *script.Script) {
 }
 
 // tryDir enters cwd with root's rights. What those are not enough for, a folder
-// of a network file system say, the user's may be.
-func (b *box) tryDir(s *script.Script) *dirTry {
-	root := s.Call("open /", unix.SYS_OPENAT, script.Int(unix.AT_FDCWD), s.String("/"), script.Int(unix.O_PATH|unix.O_CLOEXEC))
-	dir := b.openDir(s, root).Allow(unix.EACCES)
-	return &dirTry{root, s.Call("fchdir to cwd", unix.SYS_FCHDIR, dir.Result()).Allow(unix.EBADF, unix.EACCES).Explain(b.dirError)}
+// of a network file system say, the user's may be. Its result is for changeDir.
+func (b *box) tryDir(s *script.Script) (entered *script.Call) {
+	s.Call("chdir /", unix.SYS_CHDIR, s.String("/"))
+	dir := b.openDir(s).Allow(unix.EACCES)
+	entered = s.Call("fchdir to cwd", unix.SYS_FCHDIR, dir.Result()).Allow(unix.EBADF, unix.EACCES).Explain(b.dirError)
+	closeResult(s, dir)
+	return entered
 }
-
-// dirTry is what the second try needs of the first.
-type dirTry struct{ root, entered *script.Call }
 
 // changeDir enters it with the user's rights, unless that is done.
-func (b *box) changeDir(s *script.Script, try *dirTry) {
-	dir := b.openDir(s, try.root).Unless(try.entered)
-	s.Call("fchdir to cwd", unix.SYS_FCHDIR, dir.Result()).Unless(try.entered).Explain(b.dirError)
+func (b *box) changeDir(s *script.Script, entered *script.Call) {
+	dir := b.openDir(s).Unless(entered)
+	s.Call("fchdir to cwd", unix.SYS_FCHDIR, dir.Result()).Unless(entered).Explain(b.dirError)
+	closeResult(s, dir).Unless(entered)
 }
 
-// openDir looks cwd up inside the root and follows no magic link (openat2(2)):
-// the name /proc/self/fd/N of a leaked descriptor would be a folder of the host
-// (CVE-2024-21626).
-func (b *box) openDir(s *script.Script, root *script.Call) *script.Call {
+// openDir looks cwd up from "/", where the process is, stays inside of it and
+// follows no magic link (openat2(2)): the name /proc/self/fd/N of a leaked
+// descriptor would be a folder of the host (CVE-2024-21626).
+func (b *box) openDir(s *script.Script) *script.Call {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
-	return s.Call("open cwd", unix.SYS_OPENAT2, root.Result(), s.String(b.process.Cwd), s.Bytes(bytesOf(&how)),
+	return s.Call("open cwd", unix.SYS_OPENAT2, script.Int(unix.AT_FDCWD), s.String(b.process.Cwd), s.Bytes(bytesOf(&how)),
 		script.Int(unix.SizeofOpenHow)).Explain(b.dirError)
+}
+
+// closeResult closes what a call has opened, if it has.
+func closeResult(s *script.Script, opened *script.Call) *script.Call {
+	return s.Call("close", unix.SYS_CLOSE, opened.Result()).Allow(unix.EBADF)
 }
 
 func (b *box) dirError(errno unix.Errno) error {

@@ -1,10 +1,8 @@
 package oci
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -187,72 +185,11 @@ func (s *stage) release() error {
 	var rights []byte
 	if s.slave != nil {
 		rights = unix.UnixRights(int(s.slave.Fd()))
-		defer s.slave.Close()
 	}
 	if err := unix.Sendmsg(int(s.near.f.Fd()), []byte{0}, rights, nil, unix.MSG_NOSIGNAL); err != nil {
 		return fmt.Errorf("sendmsg to the init stage: %w", err)
 	}
 	return nil
-}
-
-// attend does what the stage asks for, until it is ready or is to be built around.
-func (s *stage) attend() error {
-	for {
-		r, err := s.answer()
-		if err != nil || r.Ready || r.Ask == askBuild {
-			return err
-		}
-		switch r.Ask {
-		case askHooks:
-			err = s.outside.runtimeHooks()
-		case askLimits:
-			err = s.outside.limits()
-		case askListener:
-			err = s.listener(r.Listener)
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.near.sendJSON(reply{}); err != nil {
-			return err
-		}
-	}
-}
-
-// answer takes the stage's next message; an error in it becomes one here.
-func (s *stage) answer() (reply, error) {
-	r, err := s.message()
-	if errors.Is(err, io.EOF) {
-		return r, errors.New("unable to start container process: the init stage ended without a word; " +
-			"was it killed (out of memory, pids limit)?")
-	}
-	return r, err
-}
-
-// awaitExec waits for the end of file that the exec means, or a last error.
-func (s *stage) awaitExec() error {
-	_, err := s.message()
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-func (s *stage) message() (reply, error) {
-	var r reply
-	payload, err := s.near.receive()
-	if err != nil {
-		return r, err
-	}
-	if index, errno, ok := script.Failure(payload); ok && s.now != nil {
-		r.Error = initError(s.now.Error(index, errno)).Error()
-	} else if err := json.Unmarshal(payload, &r); err != nil {
-		return r, err
-	}
-	if r.Error != "" {
-		return r, fmt.Errorf("unable to start container process: %s", r.Error)
-	}
-	return r, nil
 }
 
 // end kills and reaps it.
@@ -265,16 +202,22 @@ func (s *stage) end() error {
 	return err
 }
 
-// close lets go of what only the making needed; the wire's near end stays.
+// close lets go of all that only the making needed; the wire's near end stays.
+// Not left to the garbage collector: a shim lives on, and the root of a container
+// that is open there keeps its file system in use.
 func (s *stage) close() {
-	if s.far.f != nil {
-		s.far.f.Close()
-	}
+	closeAll([]*os.File{s.far.f, s.slave})
 	if s.memory != nil {
 		s.memory.File.Close()
 	}
 	if s.proc != nil {
 		s.proc.File().Close()
+	}
+	if s.cover != nil {
+		s.cover.Close()
+	}
+	if s.root != nil {
+		s.root.Close()
 	}
 }
 

@@ -13,16 +13,17 @@ import (
 	"cutaway/minicontainer/oci/spawn"
 )
 
-// initName is argv[0] of the init stage: how this program knows what to be.
+// initName is argv[0] of the stage: how this program knows what to be.
 const initName = "cutaway-init"
 
-// initEnv is the init stage's own environment. It lives for milliseconds:
+// initEnv is for a stage that is this program. It lives for milliseconds:
 // collecting garbage, using more processors and finding out how many of them
 // the cgroup allows (by reading all of mountinfo) would be work for nothing.
 var initEnv = []string{"GOGC=off", "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
 
-// markedEnv is the mark of the run that this belongs to, if there is one. A created container waits for its start as long as it takes; when
-// everybody who knew of it was killed, the mark is how it is found.
+// markedEnv is the mark of the run that this belongs to, if there is one. A
+// created container waits for its start as long as it takes; when everybody who
+// knew of it was killed, the mark is how it is found.
 func markedEnv() []string {
 	if token := os.Getenv(mark.Variable); token != "" {
 		return []string{mark.Variable + "=" + token}

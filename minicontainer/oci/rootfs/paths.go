@@ -37,6 +37,9 @@ func OpenCover(path string) (*Cover, error) {
 	return &Cover{null: tree}, err
 }
 
+// Close lets go of it.
+func (c *Cover) Close() error { return c.null.Close() }
+
 // Mask hides a path: nothing can be read from it any more. What does not exist
 // needs no mask.
 func (r *Root) Mask(path string, c *Cover) error {

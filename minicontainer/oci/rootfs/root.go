@@ -14,6 +14,9 @@ type Root struct {
 	dir *os.File // the mount that becomes "/"
 }
 
+// Close lets go of it: as long as it is open, its file system stays in use.
+func (r *Root) Close() error { return r.dir.Close() }
+
 // insideRoot keeps a lookup below the root, whatever symlinks say. Links such
 // as /proc/PID/root jump anywhere without being symlinks: they are refused.
 const insideRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
