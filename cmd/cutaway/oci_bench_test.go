@@ -31,7 +31,7 @@ func BenchmarkOCIRun(b *testing.B) {
 	if out, err := exec.Command(crun[0], crun[1:]...).CombinedOutput(); err == nil {
 		names, commands = append(names, "crun"), append(commands, crun)
 	} else {
-		b.Logf("crun runs no container here: %v: %s", err, out) // it refuses cgroups of both versions, for one
+		b.Logf("crun runs no container here: %v: %s", err, out) // it refuses cgroups of both versions; BenchmarkOCIRunInGuest has it
 	}
 	m := alternate(b, names, commands)
 	for i := range m[1:] {

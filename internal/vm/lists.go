@@ -10,9 +10,6 @@ import "sync"
 var DefaultPrograms = []string{
 	"bash",                                                                                          // for people: it edits lines and completes names
 	"unshare", "nsenter", "setpriv", "lsns", "prlimit", "taskset", "capsh", "ipcmk", "ipcs", "perl", // namespaces, limits, capabilities
-	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", // mounts and block devices
-	"mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
-	"cp", "ls", "stat", "df", "du", "dd", "date", "ps", // where busybox lacks options that labs show
 	"mount", "umount", "findmnt", "losetup", "mountpoint", "dmsetup", "blkid", // mounts and block devices
 	"mkfs.ext4", "mkfs.xfs", "xfs_quota", "mkfs.btrfs", "btrfs", "getfattr", "setfattr",
 	"cp", "ls", "stat", "df", "du", "dd", "date", "ps", // where busybox lacks options that labs show
