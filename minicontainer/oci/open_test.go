@@ -3,6 +3,7 @@ package oci
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -122,4 +123,28 @@ func mountSpaces(t *testing.T) (all []string) {
 		}
 	}
 	return all
+}
+
+// TestNoProgramsInMemory runs a container where nothing in memory may be executed:
+// vm.memfd_noexec is a setting of a pid namespace.
+func TestNoProgramsInMemory(t *testing.T) {
+	needs.Root(t)
+	needs.File(t, "/proc/sys/vm/memfd_noexec", "Linux 6.3")
+	root, dir := testRootfs(t), scratch(t)
+	bundle := writeBundle(t, dir, root, variation{script: "echo fine"})
+	got := outcomeOf(exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec",
+		`echo 2 > /proc/sys/vm/memfd_noexec; exec "$@"`, "sh", ownPath(t), "play-runtime", "run", dir+"/state", "cutaway-memory", bundle))
+	if want := (outcome{0, "fine\n", ""}); got != want {
+		t.Errorf("the container came to %+v; want %+v", got, want)
+	}
+}
+
+// ownPath is this test's: /proc/self/exe is another one in a shell.
+func ownPath(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

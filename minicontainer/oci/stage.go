@@ -41,6 +41,7 @@ type stage struct {
 	pid       int
 	listener  func(number int) error // gives it to its agent
 
+	exe    *os.File       // what performs the scripts
 	memory *script.Memory // of the scripts; nil where the stage is this program
 	now    *script.Script // which of them is performed
 	procs  []*script.Call // the first one's fsopen of every procfs to mount
@@ -54,18 +55,37 @@ func newStage(b *box, visited bool) (*stage, error) {
 	}
 	s := &stage{box: b, near: near, far: far}
 	b.wire = number(far.f)
-	if !visited {
-		return s, nil
-	}
-	if b.proc, err = rootfs.OpenProc("/proc"); err == nil {
-		s.memory, err = script.NewMemory()
+	if visited {
+		err = s.openScripts()
 	}
 	if err != nil {
+		near.f.Close()
 		s.close()
 		return nil, err
 	}
-	b.spare, b.fsopen = number(s.memory.File), s.fsopen
 	return s, nil
+}
+
+// openScripts makes what performs scripts, unless the system forbids programs
+// that are in memory only (sysctl vm.memfd_noexec=2): then it is this program.
+func (s *stage) openScripts() error {
+	memory, err := script.NewMemory()
+	if err != nil {
+		return err
+	}
+	s.exe, err = script.Image(s.wire, number(memory.File))
+	if err != nil {
+		memory.File.Close()
+	}
+	if errors.Is(err, unix.EACCES) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.memory, s.spare, s.fsopen = memory, number(memory.File), s.takeContext
+	s.proc, err = rootfs.OpenProc("/proc")
+	return err
 }
 
 // start starts it. p says where.
@@ -89,7 +109,7 @@ func (s *stage) executable() (*os.File, error) {
 	if err := s.memory.Write(script.First, s.first()); err != nil {
 		return nil, err
 	}
-	return script.Image(s.wire, number(s.memory.File))
+	return s.exe, nil
 }
 
 // first is what the stage does until it is built around.
@@ -119,8 +139,8 @@ func messageHeader(s *script.Script, rights script.Arg, room int) script.Arg {
 	return s.Words(script.Int(0), script.Int(0), vector, script.Int(1), rights, script.Int(room), script.Int(0))
 }
 
-// fsopen takes the next context that the stage opened.
-func (s *stage) fsopen(string) (*os.File, error) {
+// takeContext takes the next context that the stage opened.
+func (s *stage) takeContext(string) (*os.File, error) {
 	if len(s.procs) == 0 {
 		return nil, errors.New("none was opened by the container's process")
 	}
@@ -206,7 +226,7 @@ func (s *stage) end() error {
 // Not left to the garbage collector: a shim lives on, and the root of a container
 // that is open there keeps its file system in use.
 func (s *stage) close() {
-	closeAll([]*os.File{s.far.f, s.slave})
+	closeAll([]*os.File{s.far.f, s.slave, s.exe})
 	if s.memory != nil {
 		s.memory.File.Close()
 	}
@@ -221,7 +241,8 @@ func (s *stage) close() {
 	}
 }
 
-// canVisit says whether a thread of the runtime can build a container of these kinds.
+// canVisit says whether a thread of the runtime can build a container of these
+// kinds of namespace, with these hooks.
 func canVisit(kinds uintptr, hooks specs.Hooks) bool {
 	return script.Available && kinds&unix.CLONE_NEWUSER == 0 && len(hooks.CreateContainer)+len(hooks.StartContainer) == 0
 }
