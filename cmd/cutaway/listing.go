@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -90,10 +91,49 @@ func printInspect(w io.Writer, format string, objects []any) error {
 		if err != nil {
 			return fmt.Errorf("template parsing error: %w", err)
 		}
-		return executeRows(w, t, objects)
+		for _, o := range objects {
+			if err := executeInspect(w, t, o); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false) // Cmd may well have < and & in it
 	e.SetIndent("", "    ")
 	return e.Encode(objects)
+}
+
+// executeInspect takes the names of fields as Go has them (.ID) and, as Docker
+// does, where there is none such, those of the JSON (.Id).
+func executeInspect(w io.Writer, t *template.Template, object any) error {
+	var line bytes.Buffer
+	if t.Execute(&line, object) != nil {
+		raw, err := asJSON(object)
+		if err != nil {
+			return err
+		}
+		strict, err := t.Clone()
+		if err != nil {
+			return err
+		}
+		line.Reset()
+		if err := strict.Option("missingkey=error").Execute(&line, raw); err != nil {
+			return fmt.Errorf("template parsing error: %w", err)
+		}
+	}
+	_, err := fmt.Fprintln(w, line.String())
+	return err
+}
+
+// asJSON is an object as maps, lists and texts. Numbers stay as they are written.
+func asJSON(object any) (raw any, err error) {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	err = d.Decode(&raw)
+	return raw, err
 }
