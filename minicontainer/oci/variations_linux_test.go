@@ -134,7 +134,13 @@ func resourceVariations() []variation {
 		{name: "resources/memory soft", script: cat("memory/memory.soft_limit_in_bytes"), change: memory(specs.LinuxMemory{Reservation: number(32 << 20)})},
 		{name: "resources/memory unlimited", script: cat("memory/memory.limit_in_bytes"), change: memory(specs.LinuxMemory{Limit: number(-1)})},
 		{name: "resources/memory swappiness", script: cat("memory/memory.swappiness"), change: memory(specs.LinuxMemory{Swappiness: unsigned(10)})},
-		{name: "resources/out of memory", script: "head -c 60m /dev/zero | tail | wc -c; echo after", change: memory(specs.LinuxMemory{Limit: number(16 << 20)})},
+		// Only tail may be chosen to be killed: the kernel takes another one when the first does not end at once.
+		{name: "resources/out of memory", script: "head -c 60m /dev/zero | sh -c 'echo 1000 > /proc/self/oom_score_adj; exec tail' | wc -c; echo after",
+			change: func(s *specs.Spec) {
+				s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: number(16 << 20)}
+				never := -1000
+				s.Process.OOMScoreAdj = &never
+			}},
 		{name: "resources/pids", script: cat("pids/pids.max"), change: func(s *specs.Spec) { s.Linux.Resources.Pids = &specs.LinuxPids{Limit: number(20)} }},
 		{name: "resources/pids unlimited", script: cat("pids/pids.max"), change: func(s *specs.Spec) { s.Linux.Resources.Pids = &specs.LinuxPids{Limit: number(-1)} }},
 		{name: "resources/pids of one", script: "true & echo forked", change: func(s *specs.Spec) { s.Linux.Resources.Pids = &specs.LinuxPids{Limit: number(1)} }},
