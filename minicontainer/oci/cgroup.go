@@ -54,10 +54,23 @@ type groups struct {
 	own   *cgroupdemo.Group
 }
 
+// Hierarchies reads which there are, once: it takes reading the whole mount table,
+// which has two lines for each container that runs.
+func (r *Runtime) Hierarchies() (*cgroupdemo.Hierarchies, error) {
+	r.treesMu.Lock()
+	defer r.treesMu.Unlock()
+	if r.trees != nil {
+		return r.trees, nil
+	}
+	var err error
+	r.trees, err = cgroupdemo.Read("/proc")
+	return r.trees, err
+}
+
 // openGroups finds the container's group, once per handle.
 func (c *Container) openGroups() (*cgroupdemo.Group, error) {
 	if c.groups == nil {
-		hs, err := cgroupdemo.Read("/proc")
+		hs, err := c.rt.Hierarchies()
 		if err != nil {
 			return nil, err
 		}

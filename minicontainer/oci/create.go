@@ -137,7 +137,7 @@ func (m *making) saveCreated() error {
 }
 
 func (m *making) makeGroup() error {
-	hs, err := cgroupdemo.Read("/proc")
+	hs, err := m.rt.Hierarchies()
 	if err != nil {
 		return err
 	}

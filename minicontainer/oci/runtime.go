@@ -3,14 +3,20 @@ package oci
 import (
 	"errors"
 	"os"
+	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cutaway/cgroupdemo"
 )
 
 // Runtime makes and finds the containers of one state directory.
 type Runtime struct {
 	Root string      // the state directory, such as /run/cutaway/oci
 	Warn func(error) // told what went wrong and does not matter; nil is nobody
+
+	treesMu sync.Mutex
+	trees   *cgroupdemo.Hierarchies // read once
 }
 
 // Options are what create needs beside the bundle.

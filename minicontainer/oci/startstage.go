@@ -17,9 +17,8 @@ import (
 const initName = "cutaway-init"
 
 // initEnv is for a stage that is this program. It lives for milliseconds:
-// collecting garbage, using more processors and finding out how many of them
-// the cgroup allows (by reading all of mountinfo) would be work for nothing.
-var initEnv = []string{"GOGC=off", "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
+// collecting garbage and using more processors would be work for nothing.
+var initEnv = []string{"GOGC=off", "GOMAXPROCS=1"}
 
 // markedEnv is the mark of the run that this belongs to, if there is one. A
 // created container waits for its start as long as it takes; when everybody who

@@ -10,6 +10,7 @@ import (
 	"cutaway/cgroupdemo"
 	"cutaway/minicontainer"
 	"cutaway/minicontainer/bundle"
+	"cutaway/minicontainer/oci"
 	"cutaway/nsdemo"
 )
 
@@ -28,7 +29,7 @@ func (l *life) facts() (f bundle.Facts, err error) {
 			return f, err
 		}
 	}
-	if f.Unified, err = unified(); err != nil {
+	if f.Unified, err = unified(l.engine.Runtime); err != nil {
 		return f, err
 	}
 	if h.Init != nil && *h.Init {
@@ -63,8 +64,8 @@ func rights() (map[string]bool, error) {
 	return have, err
 }
 
-func unified() (bool, error) {
-	hs, err := cgroupdemo.Read("/proc")
+func unified(r *oci.Runtime) (bool, error) {
+	hs, err := r.Hierarchies()
 	if err != nil {
 		return false, err
 	}
