@@ -7,19 +7,16 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cutaway/internal/needs"
 	"cutaway/minicontainer/oci"
 )
 
 // BenchmarkOCIRun runs /bin/true in a container with this program, runc,
 // bubblewrap and crun in turn.
 func BenchmarkOCIRun(b *testing.B) {
-	if os.Getuid() != 0 {
-		b.Skip("needs root: makes cgroups and namespaces")
-	}
-	runc, err := exec.LookPath("runc")
-	if err != nil {
-		b.Skip("needs runc (Debian package runc)")
-	}
+	needs.Root(b)
+	runc := needs.Program(b, "runc", "runc")
+	needs.Program(b, "bwrap", "bubblewrap") // without it there would be a time of nothing
 	bundle := benchBundle(b)
 	names := []string{"cutaway", "runc", "bwrap"}
 	commands := [][]string{
@@ -50,9 +47,9 @@ func benchBundle(b *testing.B) string {
 	for _, dir := range []string{"bin", "proc", "sys", "dev"} {
 		os.MkdirAll(filepath.Join(bundle, "rootfs", dir), 0o755)
 	}
-	busybox, err := os.ReadFile("/bin/busybox")
+	busybox, err := os.ReadFile(needs.Program(b, "busybox", "busybox-static"))
 	if err != nil {
-		b.Skip("needs busybox (Debian package busybox-static)")
+		b.Fatal(err)
 	}
 	os.WriteFile(bundle+"/rootfs/bin/true", busybox, 0o755)
 	spec := oci.Example(false)

@@ -22,9 +22,7 @@ var performers = map[string]func(*testing.T, func(out int) *Script) (string, err
 
 // performOutside starts the program as a process of its own.
 func performOutside(t *testing.T, write func(out int) *Script) (string, error) {
-	if !Available {
-		t.Skip("the program exists for amd64 only")
-	}
+	needProgram(t)
 	near, far := socketpair(t)
 	memory, err := NewMemory()
 	if err != nil {
@@ -66,9 +64,7 @@ func performOutside(t *testing.T, write func(out int) *Script) (string, error) {
 
 // TestLastWords: with nobody at the wire a failure goes to standard error.
 func TestLastWords(t *testing.T) {
-	if !Available {
-		t.Skip("the program exists for amd64 only")
-	}
+	needProgram(t)
 	_, far := socketpair(t)
 	memory, err := NewMemory()
 	if err != nil {
@@ -92,6 +88,14 @@ func TestLastWords(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if want := fmt.Sprintf("keyctl: errno %d\n", unix.ENOKEY); string(out) != want || err == nil {
 		t.Errorf("the program said %q, %v; want %q and a failure", out, err, want)
+	}
+}
+
+// needProgram ends the test on a processor that the program is not written for.
+func needProgram(t *testing.T) {
+	t.Helper()
+	if !Available {
+		t.Skip("the program exists for amd64 only")
 	}
 }
 
@@ -185,9 +189,7 @@ func TestScripts(t *testing.T) {
 
 // TestImage looks at what the kernel would load: nothing of the runtime is in it.
 func TestImage(t *testing.T) {
-	if !Available {
-		t.Skip("the program exists for amd64 only")
-	}
+	needProgram(t)
 	if n := len(program()); n < 100 || n > 1000 {
 		t.Errorf("the program has %d bytes; want some hundred: is what bounds it still in its place?", n)
 	}

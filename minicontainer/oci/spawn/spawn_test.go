@@ -10,6 +10,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/needs"
 )
 
 // TestMain lets this test binary play the program that starts itself again.
@@ -28,9 +30,7 @@ func TestMain(m *testing.M) {
 // play starts the child and returns what it printed and its exit status.
 func play(t *testing.T, p Process) (string, int) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: namespaces are made without a user namespace")
-	}
+	needs.Root(t)
 	exe, err := Sealed()
 	if err != nil {
 		t.Fatal(err)
@@ -83,9 +83,7 @@ func TestStart(t *testing.T) {
 // TestStartJoinsUser enters the user namespace of another process: what a
 // program with several threads is refused.
 func TestStartJoinsUser(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: maps an id that is not the caller's")
-	}
+	needs.Root(t)
 	exe, err := Sealed()
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +165,7 @@ func TestSealed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, err := open()
 			if errors.Is(err, unix.EPERM) {
-				t.Skip("needs root: mounts overlayfs")
+				needs.Root(t) // to root it is a failure
 			}
 			if err != nil {
 				t.Fatal(err)
