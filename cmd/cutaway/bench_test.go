@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"cutaway/internal/needs"
 )
 
 // The benchmarks measure side by side: ours and the peer's in turn, in one run,
@@ -36,6 +38,16 @@ func alternate(b *testing.B, names []string, commands [][]string) []time.Duratio
 	}
 	b.ReportMetric(0, "ns/op")
 	return medians
+}
+
+// succeed runs each command once: one that fails at once would win.
+func succeed(b *testing.B, commands [][]string) {
+	b.Helper()
+	for _, c := range commands {
+		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+			b.Fatalf("%q: %v: %s", c, err, out)
+		}
+	}
 }
 
 // builtProgram is the built binary: the test binary is larger and starts slower.
@@ -79,9 +91,7 @@ func BenchmarkCheck(b *testing.B) {
 
 // BenchmarkNamespaceLabs is all labs on namespaces in one run. The goal is 2 s.
 func BenchmarkNamespaceLabs(b *testing.B) {
-	if os.Geteuid() != 0 {
-		b.Skip("needs root")
-	}
+	needs.Root(b)
 	runDir := filepath.Join(b.TempDir(), "cutaway")
 	alternate(b, []string{"labs-01-09"}, [][]string{{builtProgram(b), "lab", "01-09", "--json", "--run-dir", runDir}})
 }

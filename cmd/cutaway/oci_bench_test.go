@@ -30,6 +30,7 @@ func BenchmarkOCIRun(b *testing.B) {
 	} else {
 		b.Logf("crun runs no container here: %v: %s", err, out) // it refuses cgroups of both versions; BenchmarkOCIRunInGuest has it
 	}
+	succeed(b, commands)
 	m := alternate(b, names, commands)
 	for i := range m[1:] {
 		b.ReportMetric(float64(m[i+1])/float64(m[0]), names[i+1]+"/cutaway")
