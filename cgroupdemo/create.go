@@ -44,12 +44,13 @@ func Create(hs *Hierarchies, cfg Config) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range g.Places {
-		if _, err := os.Lstat(p.Dir); err == nil {
-			return nil, fmt.Errorf("create group %s: %s: %w", cfg.Name, p.Dir, fs.ErrExist)
+	steps := g.plan(hs)
+	for _, dir := range g.dirs() {
+		if !slices.ContainsFunc(steps, func(s Step) bool { return s.Op == OpMkdir && s.Path == dir }) {
+			return nil, fmt.Errorf("create group %s: %s: %w", cfg.Name, dir, fs.ErrExist)
 		}
 	}
-	return g.create(hs)
+	return g.create(steps)
 }
 
 // Adopt is Create for a group that exists in some hierarchies: mkdir(2) in the
@@ -60,19 +61,15 @@ func Adopt(hs *Hierarchies, cfg Config) (*Group, error) {
 	if err != nil || !slices.ContainsFunc(g.dirs(), func(dir string) bool { return !exists(dir) }) {
 		return g, err
 	}
-	return g.create(hs)
+	return g.create(g.plan(hs))
 }
 
 // create does the steps, and takes them back if one fails.
-func (g *Group) create(hs *Hierarchies) (*Group, error) {
-	steps, err := g.CreateSteps(hs)
-	if err != nil {
-		return nil, err
-	}
+func (g *Group) create(steps []Step) (*Group, error) {
 	var made []string
 	for _, s := range steps {
 		if err := s.do(); err != nil {
-			return nil, errors.Join(fmt.Errorf("create group %s: %w", g.Config.Name, err), g.uncreate(made))
+			return nil, errors.Join(fmt.Errorf("create group %s: %w", g.Config.Name, g.explain(s, err)), g.uncreate(made))
 		}
 		if dir := filepath.Dir(s.Path); s.Op == OpMkdir {
 			made = append(made, s.Path)
@@ -81,6 +78,20 @@ func (g *Group) create(hs *Hierarchies) (*Group, error) {
 		}
 	}
 	return g, nil
+}
+
+// explain says what the step's error comes from, where that is a folder in which
+// groups may not be made.
+func (g *Group) explain(s Step, err error) error {
+	above := filepath.Dir(s.Path)
+	for _, p := range g.Places {
+		if strings.HasPrefix(p.Dir, above+"/") {
+			if missing := Delegation(p.Version, above); missing != nil {
+				return missing
+			}
+		}
+	}
+	return err
 }
 
 // handsOn tells a write to cgroup.subtree_control, and the names in it.
@@ -127,20 +138,27 @@ func writeFile(path, value string) error {
 }
 
 // CreateSteps plans what [Create] does. It reads what exists and changes nothing.
+// Where it could not be done the error says why ([DelegationError]).
 func (g *Group) CreateSteps(hs *Hierarchies) ([]Step, error) {
-	var steps []Step
-	for _, dir := range g.dirs() {
-		p := g.Places[slices.IndexFunc(g.Places, func(p Place) bool { return p.Dir == dir })]
+	for _, p := range g.Places {
 		if err := Delegation(p.Version, firstExisting(p.Dir)); err != nil {
 			return nil, fmt.Errorf("create group %s: %w", g.Config.Name, err)
 		}
+	}
+	return g.plan(hs), nil
+}
+
+func (g *Group) plan(hs *Hierarchies) []Step {
+	var steps []Step
+	for _, dir := range g.dirs() {
+		p := g.Places[slices.IndexFunc(g.Places, func(p Place) bool { return p.Dir == dir })]
 		if p.Version == V1 {
 			steps = append(steps, g.stepsV1(p)...)
 		} else {
 			steps = append(steps, g.stepsV2(hs, p)...)
 		}
 	}
-	return steps, nil
+	return steps
 }
 
 // stepsV1 fills the cpuset at each new level: a v1 cpuset is born empty, and

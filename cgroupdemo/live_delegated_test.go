@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -48,8 +49,8 @@ func TestLiveDelegation(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = h.Call(t.Context(), "test.ordinary-user", nil, nil)
-	if !errors.Is(err, unix.EACCES) {
-		t.Errorf("without delegation = %v; want EACCES", err)
+	if !errors.Is(err, unix.EACCES) || !strings.Contains(err.Error(), "-p Delegate=yes") {
+		t.Errorf("without delegation = %v; want EACCES and the way out", err)
 	}
 	t.Logf("without delegation: %v", err)
 	for _, file := range []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} {
