@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cutaway/minicontainer/oci"
 	"cutaway/unionfs"
 )
 
@@ -50,7 +51,7 @@ func (e *Engine) Settle(c *Container) error {
 		return err
 	}
 	if c.State.BootID == boot {
-		if err := e.TakeDown(c); err != nil {
+		if err := e.TakeDown(c, nil); err != nil {
 			return fmt.Errorf("container %s lost its shim and cannot be taken down: %w", ShortID(c.ID), err)
 		}
 	}
@@ -63,14 +64,27 @@ func (e *Engine) Settle(c *Container) error {
 }
 
 // TakeDown removes all that a running container has beside its record, in
-// reverse order of its making. What is gone already is no error.
-func (e *Engine) TakeDown(c *Container) error {
+// reverse order of its making; only leaving its networks, which is mostly waiting
+// for the kernel, goes on beside the rest. What is gone already is no error. box is
+// the runtime's container, nil for who does not have it.
+func (e *Engine) TakeDown(c *Container, box *oci.Container) error {
+	left := make(chan error, 1)
+	go func() { left <- e.leaveNetworks(c) }()
 	return errors.Join(
-		e.Runtime.Delete(c.ID, true),
-		e.leaveNetworks(c),
+		e.deleteBox(c.ID, box),
 		e.unmountRoot(c),
 		unmountAbove(e.File(c.ID, "shm")),
+		<-left,
 	)
+}
+
+func (e *Engine) deleteBox(id string, box *oci.Container) error {
+	if box != nil {
+		if err := box.Delete(true); !errors.Is(err, oci.ErrNotExist) {
+			return err
+		}
+	}
+	return e.Runtime.Delete(id, true)
 }
 
 // unmountRoot unmounts the root, wherever the driver had it: a shim that died

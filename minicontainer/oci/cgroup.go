@@ -183,9 +183,12 @@ func ordinaryUser() bool {
 	return err == nil && !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"})
 }
 
-// deleteGroup removes it. A killed process leaves its group a moment late.
-func deleteGroup(g *cgroupdemo.Group) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+// lateLeave bounds how long after its death a process may still be in its group.
+const lateLeave = 2 * time.Second
+
+// deleteGroup removes it, and tries again for so long while somebody is in it.
+func deleteGroup(g *cgroupdemo.Group, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return g.Delete(ctx)
 }

@@ -38,11 +38,36 @@ func LoadBundle(dir string) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newBundle(dir, spec, raw)
+}
+
+// WriteBundle makes a bundle of a folder: it checks the specification and writes
+// it to dir/config.json. It gives what LoadBundle would, without reading it back.
+func WriteBundle(dir string, spec *specs.Spec) (*Bundle, error) {
+	raw, err := FormatSpec(spec)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBundle(dir, spec, raw)
+	if err != nil {
+		return nil, err
+	}
+	return b, os.WriteFile(filepath.Join(dir, "config.json"), raw, 0o600)
+}
+
+func newBundle(dir string, spec *specs.Spec, raw []byte) (*Bundle, error) {
 	filter, err := check(spec, dir)
 	if err != nil {
 		return nil, err
 	}
 	return &Bundle{dir, spec, raw, filter}, nil
+}
+
+func (o *Options) loaded() (*Bundle, error) {
+	if o.Loaded != nil {
+		return o.Loaded, nil
+	}
+	return LoadBundle(o.Bundle)
 }
 
 // RootPath is the root file system's folder: relative paths start at the bundle.

@@ -60,7 +60,7 @@ func (r *Runtime) plan(id string, o Options) (*making, error) {
 	if err := ValidateID(id); err != nil {
 		return nil, err
 	}
-	b, err := LoadBundle(o.Bundle)
+	b, err := o.loaded()
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (m *making) makeGroup() error {
 		return err
 	}
 	m.groups = &groups{hs, g}
-	m.onUndo(func() error { return deleteGroup(g) })
+	m.onUndo(func() error { return deleteGroup(g, lateLeave) })
 	return nil
 }
 

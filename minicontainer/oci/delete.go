@@ -71,10 +71,11 @@ func waitGone(pidfd *os.File, limit time.Duration) error {
 // namespace no longer, or never had one, are still in its cgroup.
 func (c *Container) destroy() error {
 	g, err := c.openGroups()
-	if err == nil {
+	// Mostly nobody is left, and the kernel says so itself when it removes the group.
+	if err == nil && deleteGroup(g, 0) != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := errors.Join(g.Kill(ctx), deleteGroup(g)); err != nil {
+		if err := errors.Join(g.Kill(ctx), deleteGroup(g, lateLeave)); err != nil {
 			return err
 		}
 	}

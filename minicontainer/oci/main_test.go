@@ -56,7 +56,7 @@ func removeGroups() {
 	}
 	for _, path := range []string{"/" + group, group} {
 		if g, err := cgroupdemo.Open(hs, cgroupConfig(path)); err == nil {
-			deleteGroup(g)
+			deleteGroup(g, lateLeave)
 		}
 	}
 	// runc makes one in the named hierarchy too, where nothing can be limited.

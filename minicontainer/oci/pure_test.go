@@ -2,10 +2,12 @@ package oci
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -87,6 +89,33 @@ func TestFormatSpec(t *testing.T) {
 		if diff := cmp.Diff(spec, got); diff != "" {
 			t.Errorf("ParseSpec(FormatSpec) differs (-written +read):\n%s", diff)
 		}
+	}
+}
+
+func TestWriteBundle(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(dir+"/rootfs", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	written, err := WriteBundle(dir, Example(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := LoadBundle(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(written, read, cmpopts.IgnoreUnexported(Bundle{})); diff != "" {
+		t.Errorf("LoadBundle differs from WriteBundle (-written +read):\n%s", diff)
+	}
+	wrong := Example(true)
+	wrong.Root.Path = "/no/such/folder"
+	other := t.TempDir()
+	if _, err := WriteBundle(other, wrong); err == nil {
+		t.Error("WriteBundle without a root = nil; want an error")
+	}
+	if left, _ := os.ReadDir(other); len(left) > 0 {
+		t.Errorf("a refused specification left %v", left)
 	}
 }
 

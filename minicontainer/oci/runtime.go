@@ -21,7 +21,8 @@ type Runtime struct {
 
 // Options are what create needs beside the bundle.
 type Options struct {
-	Bundle        string
+	Bundle        string      // folder of the bundle
+	Loaded        *Bundle     // instead of a folder: one that this process has loaded or written
 	Stdio         [3]*os.File // the container's; nil is this process's own
 	ConsoleSocket string      // unix socket that gets the terminal's master side
 	Front         bool        // the caller waits: a terminal is joined to its own

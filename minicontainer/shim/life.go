@@ -3,8 +3,6 @@ package shim
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"cutaway/minicontainer"
@@ -20,6 +18,7 @@ type life struct {
 	*shim
 	c       *minicontainer.Container
 	root    *unionfs.Mount
+	bundle  *oci.Bundle
 	runtime *oci.Container
 	ended   <-chan int
 	log     *jsonlog.Writer
@@ -103,11 +102,8 @@ func (l *life) writeBundle() error {
 	if err != nil {
 		return err
 	}
-	text, err := oci.FormatSpec(spec)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(l.bundleDir(), "config.json"), text, 0o600)
+	l.bundle, err = oci.WriteBundle(l.bundleDir(), spec)
+	return err
 }
 
 // create has the runtime make the container, with our pipes as its standard
@@ -122,7 +118,7 @@ func (l *life) create() error {
 	l.streams.once = l.c.Config.StdinOnce
 	return l.children.while(func() error {
 		networks := joining{life: l}
-		l.runtime, err = l.engine.Runtime.Create(l.id, oci.Options{Bundle: l.bundleDir(), Stdio: ends.stdio,
+		l.runtime, err = l.engine.Runtime.Create(l.id, oci.Options{Loaded: l.bundle, Stdio: ends.stdio,
 			Front: l.c.Config.Tty, Born: networks.begin})
 		if err = networks.end(err); err != nil {
 			return err
@@ -188,7 +184,7 @@ func (l *life) dismantle(c *minicontainer.Container) error {
 	if l.sandbox != nil {
 		l.sandbox.Close()
 	}
-	err := l.children.while(func() error { return l.engine.TakeDown(c) })
+	err := l.children.while(func() error { return l.engine.TakeDown(c, l.runtime) })
 	if l.root != nil {
 		err = errors.Join(err, l.root.Release())
 	}

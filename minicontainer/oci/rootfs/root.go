@@ -50,6 +50,12 @@ func (r *Root) MkdirAll(path string) (*os.File, error) {
 		return nil, err
 	}
 	done, ahead, links := "", split(path), 0
+	if last := len(ahead) - 1; last >= 0 && ahead[last] != ".." {
+		// Mostly it is the last one alone that is missing.
+		if target, err := r.step(strings.Join(ahead[:last], "/"), ahead[last]); err == nil && target == "" {
+			return r.Open(path, unix.O_PATH)
+		}
+	}
 	for len(ahead) > 0 {
 		name := ahead[0]
 		ahead = ahead[1:]
