@@ -22,6 +22,7 @@ type making struct {
 	sources []*os.File // the bind mounts' sources, cloned; nil for other mounts
 	fifo    *os.File
 	console *os.File
+	limited bool
 
 	undo []func() error
 }
@@ -154,11 +155,13 @@ func (m *making) makeGroup() error {
 	return nil
 }
 
-// limitGroup writes the limits of linux.resources into the group.
+// limitGroup writes the limits of linux.resources into the group, once: before the
+// hooks, which may look at them and change them; without hooks when all is made.
 func (m *making) limitGroup() error {
-	if m.groups == nil {
+	if m.groups == nil || m.limited {
 		return nil
 	}
+	m.limited = true
 	var r specs.LinuxResources
 	if m.Spec.Linux.Resources != nil {
 		r = *m.Spec.Linux.Resources

@@ -95,14 +95,25 @@ func (m *making) finishStage() error {
 	return m.stage.finish(f, ownFlags(m.Spec))
 }
 
-// runtimeHooks runs those that belong between the mounts and the pivot.
+// runtimeHooks runs those that belong between the mounts and the pivot. They are
+// the host's: who asks for them may be a thread that visits the container, and what
+// that one started would be in there.
 func (m *making) runtimeHooks() error {
 	h, state := hookLists(m.Spec), m.hookState(specs.StateCreating)
 	//lint:ignore SA1019 old bundles and their engines still use prestart
-	if err := runHooks("prestart", m.Bundle, h.Prestart, state); err != nil {
-		return err
+	prestart := h.Prestart
+	if len(prestart)+len(h.CreateRuntime)+len(h.CreateContainer) == 0 {
+		return nil
 	}
-	return runHooks("createRuntime", m.Bundle, h.CreateRuntime, state)
+	return elsewhere(func() error {
+		if err := m.limitGroup(); err != nil {
+			return err
+		}
+		if err := runHooks("prestart", m.Bundle, prestart, state); err != nil {
+			return err
+		}
+		return runHooks("createRuntime", m.Bundle, h.CreateRuntime, state)
+	})
 }
 
 // setOOMScore writes from outside: a user namespace may not lower it.

@@ -208,7 +208,29 @@ func hookVariations(dir string) []variation {
 		}
 	}
 	show := "sort -u /log"
+	inGroup := func(script string) []specs.Hook {
+		return hook(`pid=$(grep -o '"pid":[0-9]*' | cut -d: -f2); cd /sys/fs/cgroup/pids$(grep pids: /proc/$pid/cgroup | cut -d: -f3); ` + script)
+	}
+	limited := func(h specs.Hooks) func(*specs.Spec) {
+		return func(s *specs.Spec) {
+			twenty := int64(20)
+			s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &twenty}
+			seen(h)(s)
+		}
+	}
+	where := hook("cd /proc/self/ns; readlink mnt net ipc uts cgroup pid >> " + log)
 	return []variation{
+		// The runtime's namespaces, not the container's: that is where a hook can set up its network.
+		//lint:ignore SA1019 old bundles and their engines still use prestart
+		{name: "hooks/prestart is outside", script: show, change: seen(specs.Hooks{Prestart: where})},
+		{name: "hooks/createRuntime is outside", script: show, change: seen(specs.Hooks{CreateRuntime: where})},
+		{name: "hooks/poststart is outside", script: "while [ ! -s /log ]; do sleep 0.05; done; sort -u /log", change: seen(specs.Hooks{Poststart: where})},
+		// The limits are there when the first hook runs, and what it makes of them stays.
+		//lint:ignore SA1019 old bundles and their engines still use prestart
+		{name: "hooks/prestart sees limits", script: show, change: limited(specs.Hooks{Prestart: inGroup("cat pids.max >> " + log)})},
+		{name: "hooks/createRuntime sees limits", script: show, change: limited(specs.Hooks{CreateRuntime: inGroup("cat pids.max >> " + log)})},
+		{name: "hooks/createContainer sees limits", script: show, change: limited(specs.Hooks{CreateContainer: inGroup("cat pids.max >> " + log)})},
+		{name: "hooks/createRuntime changes limits", script: "cat /sys/fs/cgroup/pids/pids.max", change: limited(specs.Hooks{CreateRuntime: inGroup("echo 55 > pids.max")})},
 		//lint:ignore SA1019 old bundles and their engines still use prestart
 		{name: "hooks/prestart", script: show, change: seen(specs.Hooks{Prestart: note("prestart")})},
 		{name: "hooks/createRuntime", script: show, change: seen(specs.Hooks{CreateRuntime: note("createRuntime")})},

@@ -51,6 +51,15 @@ func enter(pidfd *os.File, kinds uintptr) error {
 	return nil
 }
 
+// elsewhere runs a function on any thread but a visiting one: those keep to their
+// own goroutines (runtime.LockOSThread), and the threads that the Go runtime starts
+// come from one that nobody has moved.
+func elsewhere(f func() error) error {
+	result := make(chan error, 1)
+	go func() { result <- f() }()
+	return <-result
+}
+
 // away runs a function on a thread of its own, which ends afterwards.
 func away(f func() error) error {
 	result := make(chan error, 1)
