@@ -33,7 +33,6 @@ type box struct {
 	outside outside
 	stdio   [3]*os.File // as the program will have them
 	wire    int         // the number of the stage's end of the wire
-	spare   int         // an open descriptor that is not needed once the stage is at work
 
 	fsopen func(kind string) (*os.File, error) // for file systems that take the process's own view
 

@@ -2,11 +2,8 @@ package oci
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
-
-	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer/oci/rootfs"
 	"cutaway/minicontainer/oci/script"
@@ -95,9 +92,6 @@ func takeOrders(w wire) (*box, error) {
 	}
 	if b.filter, err = seccomp.Decode(filter); err != nil {
 		return nil, err
-	}
-	if b.spare, err = unix.FcntlInt(w.f.Fd(), unix.F_DUPFD_CLOEXEC, 3); err != nil {
-		return nil, fmt.Errorf("fcntl F_DUPFD_CLOEXEC: %w", err)
 	}
 	if b.proc, err = rootfs.OpenProc("/proc"); err != nil && !b.joins {
 		return nil, err

@@ -128,12 +128,12 @@ func (b *box) loadFilter(s *script.Script) {
 	if !b.filter.Notifies() {
 		return
 	}
-	// Under a number that is known here, for the runtime to take it.
-	s.Call("dup3 of the listener", unix.SYS_DUP3, listener.Result(), script.Int(b.spare), script.Int(unix.O_CLOEXEC))
-	s.Call("close the listener", unix.SYS_CLOSE, listener.Result())
-	b.say(s, reply{Ask: askListener, Listener: b.spare})
+	// Until the agent has it, only what no filter may notify of: any other call
+	// would wait for an agent that does not know of it.
+	b.say(s, reply{Ask: askListener})
+	s.Call("write the listener's number", unix.SYS_WRITE, script.Int(b.wire), listener.ResultAddress(), script.Int(wordSize))
 	b.hear(s)
-	s.Call("close the listener", unix.SYS_CLOSE, script.Int(b.spare)) // or calls would wait for an agent that is dead
+	s.Call("close the listener", unix.SYS_CLOSE, listener.Result()) // or calls would wait for an agent that is dead
 }
 
 // forbidPrivileges makes setuid bits and file capabilities powerless

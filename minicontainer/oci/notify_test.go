@@ -94,11 +94,13 @@ type verdict struct {
 func answerCalls(fd int) {
 	defer unix.Close(fd)
 	for {
+		ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if _, err := unix.Poll(ready, -1); err == nil && ready[0].Revents&unix.POLLIN == 0 {
+			return // POLLHUP
+		}
 		var n notification
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); errno == unix.EINTR {
-			continue
-		} else if errno != 0 {
-			return
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); errno != 0 {
+			continue // ENOENT: a signal has interrupted the call meanwhile
 		}
 		v := verdict{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 		if n.nr == unix.SYS_MKDIR || n.nr == unix.SYS_MKDIRAT {
@@ -132,16 +134,25 @@ func TestSeccompNotify(t *testing.T) {
 	needs.Root(t)
 	runc := needs.Program(t, "runc", "runc")
 	root, dir := testRootfs(t), scratch(t)
-	for _, noNewPrivileges := range []bool{false, true} {
-		t.Run(fmt.Sprintf("no new privileges %t", noNewPrivileges), func(t *testing.T) {
+	for _, c := range []struct {
+		noNewPrivileges bool
+		also            []string
+	}{
+		{false, nil},
+		{true, nil},
+		// What the runtime needs itself until the agent has the listener.
+		{false, []string{"execve", "openat", "open", "read", "close", "dup3"}},
+		{true, []string{"execve", "openat", "open", "read", "close", "dup3"}},
+	} {
+		t.Run(fmt.Sprintf("no new privileges %t, also %v", c.noNewPrivileges, c.also), func(t *testing.T) {
 			ours, theirs := newSeccompAgent(t), newSeccompAgent(t)
 			bundle := func(a *seccompAgent) string {
 				return writeBundle(t, dir, root, variation{script: "mkdir /tmp/own 2>/dev/shm/new; mv /dev/shm/new /dev/shm/own; sleep 60", change: func(s *specs.Spec) {
-					s.Process.NoNewPrivileges = noNewPrivileges
+					s.Process.NoNewPrivileges = c.noNewPrivileges
 					s.Linux.CgroupsPath = "/" + group + "/notify"
 					s.Annotations = map[string]string{"a": "b"}
 					s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: a.path, ListenerMetadata: "about it",
-						Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir", "mkdirat"}, Action: specs.ActNotify}}}
+						Syscalls: []specs.LinuxSyscall{{Names: append(c.also, "mkdir", "mkdirat"), Action: specs.ActNotify}}}
 				}})
 			}
 			want := notified(t, theirs, bundle(theirs), func(verb string, args ...string) *exec.Cmd {

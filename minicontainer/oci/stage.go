@@ -83,7 +83,7 @@ func (s *stage) openScripts() error {
 	if err != nil {
 		return err
 	}
-	s.memory, s.spare, s.fsopen = memory, number(memory.File), s.takeContext
+	s.memory, s.fsopen = memory, s.takeContext
 	s.proc, err = rootfs.OpenProc("/proc")
 	return err
 }

@@ -22,7 +22,7 @@ func (s *stage) attend() error {
 		case askLimits:
 			err = s.outside.limits()
 		case askListener:
-			err = s.listener(r.Listener)
+			err = s.passListener()
 		}
 		if err != nil {
 			return err
@@ -31,6 +31,16 @@ func (s *stage) attend() error {
 			return err
 		}
 	}
+}
+
+// passListener takes the listener's number, which follows the question as a bare
+// word, and gives the listener to its agent.
+func (s *stage) passListener() error {
+	number, err := s.near.receiveWord()
+	if err != nil {
+		return fmt.Errorf("seccomp listener: %w", err)
+	}
+	return s.listener(number)
 }
 
 // answer takes the stage's next message; an error in it becomes one here.

@@ -37,10 +37,9 @@ const (
 
 // reply is what the stage says.
 type reply struct {
-	Ask      string `json:"ask,omitempty"` // something to be done outside before it goes on
-	Listener int    `json:"listener,omitempty"`
-	Ready    bool   `json:"ready,omitempty"`
-	Error    string `json:"error,omitempty"`
+	Ask   string `json:"ask,omitempty"` // something to be done outside before it goes on
+	Ready bool   `json:"ready,omitempty"`
+	Error string `json:"error,omitempty"`
 }
 
 const maxMessage = 64 << 20
@@ -80,6 +79,15 @@ func (w wire) receive() ([]byte, error) {
 	payload := make([]byte, n)
 	_, err := io.ReadFull(w.f, payload)
 	return payload, err
+}
+
+// wordSize is that of a number which a script sends as it lies in its memory.
+const wordSize = 8
+
+func (w wire) receiveWord() (int, error) {
+	var word [wordSize]byte
+	_, err := io.ReadFull(w.f, word[:])
+	return int(binary.LittleEndian.Uint64(word[:])), err
 }
 
 func (w wire) receiveJSON(v any) error {

@@ -81,7 +81,7 @@ func (c *Call) put(base, data uint64, word func(int, uint64)) {
 		if a.result != nil {
 			v = a.result.resultAddress(base)
 		}
-		if a.result != nil || a.loaded {
+		if a.result != nil && !a.address || a.loaded {
 			load |= 1 << i
 		}
 		word(wordArgs+i, v)

@@ -35,10 +35,11 @@ type Call struct {
 // Arg is an argument of a call: a number, the address of some data, or what an
 // earlier call returned.
 type Arg struct {
-	value  uint64
-	data   bool
-	loaded bool
-	result *Call
+	value   uint64
+	data    bool
+	loaded  bool
+	result  *Call
+	address bool // of the result
 }
 
 // Int is a number as an argument.
@@ -93,6 +94,9 @@ func (s *Script) Call(name string, number uintptr, args ...Arg) *Call {
 // Result is what a call returned, as an argument of a later one. Of a call that
 // failed and was allowed to it is the negative errno.
 func (c *Call) Result() Arg { return Arg{result: c} }
+
+// ResultAddress is where that lies.
+func (c *Call) ResultAddress() Arg { return Arg{result: c, address: true} }
 
 // Allow names up to two errors with which the script goes on.
 func (c *Call) Allow(errnos ...unix.Errno) *Call {
