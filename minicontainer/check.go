@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"strings"
 
-	"cutaway/volumedemo"
+	"cutaway/internal/size"
 )
 
 // checkHostConfig refuses what contradicts itself, before anything is made.
@@ -59,7 +59,7 @@ func storageSize(options map[string]string) (uint64, error) {
 		if name != "size" {
 			return 0, invalidf("Unknown storage option: %s", name)
 		}
-		n, err := volumedemo.ParseSize(value)
+		n, err := size.Parse(value)
 		return uint64(n), err
 	}
 	return 0, nil

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"cutaway/internal/size"
 )
 
 // ParseMount reads the long form, --mount KEY=VALUE,... A field with a comma in
@@ -145,7 +147,7 @@ func put(to *map[string]string, pair string) error {
 }
 
 func setTmpfsSize(s *Spec, key, value string) error {
-	n, err := ParseSize(value)
+	n, err := size.Parse(value)
 	if err != nil {
 		return invalid("invalid value for %s: %s: %v", key, value, err)
 	}

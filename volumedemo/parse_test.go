@@ -119,19 +119,6 @@ func TestParseFrom(t *testing.T) {
 	}
 }
 
-func TestParseSize(t *testing.T) {
-	for text, want := range map[string]int64{"0": 0, "65536": 65536, "64k": 65536, "64KiB": 65536, "1.5g": 3 << 29, "1mb": 1 << 20, "12b": 12} {
-		if got, err := ParseSize(text); err != nil || got != want {
-			t.Errorf("ParseSize(%q) = %d, %v; want %d", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "k", "-1", "1x", "1e30g", "nan", "inf"} {
-		if got, err := ParseSize(text); err == nil {
-			t.Errorf("ParseSize(%q) = %d; want an error", text, got)
-		}
-	}
-}
-
 func FuzzParseVolume(f *testing.F) {
 	for _, seed := range []string{"/data", "data:/db:ro", "./a:/b:rslave,nocopy", "::", "a:b:c:d", "/x:/../.."} {
 		f.Add(seed)

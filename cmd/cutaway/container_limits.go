@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"cutaway/internal/size"
 	"cutaway/minicontainer"
 	"cutaway/netdemo"
-	"cutaway/volumedemo"
 )
 
 func (f *runFlags) limits(o *minicontainer.Options) (err error) {
@@ -25,11 +25,11 @@ func (f *runFlags) limits(o *minicontainer.Options) (err error) {
 	if f.oomKillDisable {
 		r.OomKillDisable = &f.oomKillDisable
 	}
-	for _, size := range []struct {
+	for _, limit := range []struct {
 		text string
 		to   *int64
 	}{{f.memory, &r.Memory}, {f.memoryReservation, &r.MemoryReservation}, {f.memorySwap, &r.MemorySwap}, {f.shmSize, &o.Host.ShmSize}} {
-		if *size.to, err = parseBytes(size.text); err != nil {
+		if *limit.to, err = parseBytes(limit.text); err != nil {
 			return err
 		}
 	}
@@ -46,7 +46,7 @@ func parseBytes(text string) (int64, error) {
 		n, _ := strconv.ParseInt("0"+strings.TrimPrefix(text, "-"), 10, 64)
 		return -n, nil
 	}
-	return volumedemo.ParseSize(text)
+	return size.Parse(text)
 }
 
 // nanoCPUs reads "1.5".
@@ -181,7 +181,7 @@ func parseThrottle(text string, bytes bool) (d minicontainer.ThrottleDevice, err
 	}
 	d.Path = path
 	if bytes {
-		n, err := volumedemo.ParseSize(rate)
+		n, err := size.Parse(rate)
 		d.Rate = uint64(n)
 		return d, err
 	}

@@ -3,8 +3,8 @@ package shim
 import (
 	"strings"
 
+	"cutaway/internal/size"
 	"cutaway/minicontainer/jsonlog"
-	"cutaway/volumedemo"
 )
 
 // startCode is what Docker's client exits with when a container could not be
@@ -32,7 +32,7 @@ func (l *life) openLog() error {
 	options := l.c.HostConfig.LogConfig.Config
 	var err error
 	if text := options["max-size"]; text != "" {
-		if limits.MaxSize, err = volumedemo.ParseSize(text); err != nil {
+		if limits.MaxSize, err = size.Parse(text); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,5 @@
-package volumedemo
+// Package size reads sizes as Docker and runc take them.
+package size
 
 import (
 	"errors"
@@ -7,10 +8,10 @@ import (
 	"strings"
 )
 
-var errSize = errors.New("write a number of bytes, or one with k, m, g or t behind it (1k is 1024)")
+var errForm = errors.New("write a number of bytes, or one with k, m, g or t behind it (1k is 1024)")
 
-// ParseSize reads a size as Docker takes it: 65536, 64k, 64kb, 64KiB, 1.5g.
-func ParseSize(text string) (int64, error) {
+// Parse reads a size as Docker takes it: 65536, 64k, 64kb, 64KiB, 1.5g.
+func Parse(text string) (int64, error) {
 	t := strings.ToLower(strings.TrimSpace(text))
 	t = strings.TrimSuffix(strings.TrimSuffix(t, "b"), "i")
 	unit := 1.0
@@ -20,7 +21,7 @@ func ParseSize(text string) (int64, error) {
 	}
 	n, err := strconv.ParseFloat(t, 64)
 	if err != nil || n < 0 || math.IsNaN(n) || n*unit >= math.MaxInt64 {
-		return 0, errSize
+		return 0, errForm
 	}
 	return int64(n * unit), nil
 }
