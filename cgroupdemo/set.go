@@ -1,6 +1,8 @@
 package cgroupdemo
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -29,12 +31,22 @@ func (g *Group) Set(s Spec) (Plan, error) {
 		return Plan{}, err
 	}
 	plan := g.PlanFor(s)
-	for _, w := range plan.Writes {
-		if err := g.Write(w); err != nil {
+	for i, w := range plan.Writes {
+		err := g.Write(w)
+		if errors.Is(err, unix.EINVAL) && i+1 < len(plan.Writes) && isPeriodAndQuota(w, plan.Writes[i+1]) {
+			err = cmp.Or(g.Write(plan.Writes[i+1]), g.Write(w))
+		}
+		if err != nil {
 			return plan, fmt.Errorf("limit group %s: %s: %w", g.Config.Name, w.Controller, err)
 		}
 	}
 	return plan, nil
+}
+
+// isPeriodAndQuota: of a group above that is limited itself, the new period with
+// the present quota may be more than that one's part. The quota goes first then.
+func isPeriodAndQuota(w, next Write) bool {
+	return w.File == "cpu.cfs_period_us" && next.File == "cpu.cfs_quota_us"
 }
 
 // checkUsage honours memory.checkBeforeUpdate: version 2 would take a limit

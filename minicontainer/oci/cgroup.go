@@ -3,6 +3,7 @@ package oci
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,17 +36,6 @@ func cgroupPath(path, id string) string {
 		return id
 	}
 	return path
-}
-
-// makeGroup makes the container's group, or takes one that is there already:
-// engines prepare groups, in one hierarchy or in all, and containers of one pod
-// may share one.
-func makeGroup(hs *cgroupdemo.Hierarchies, path string) (*cgroupdemo.Group, error) {
-	g, err := cgroupdemo.Create(hs, cgroupConfig(path))
-	if errors.Is(err, fs.ErrExist) {
-		return cgroupdemo.Adopt(hs, cgroupConfig(path))
-	}
-	return g, err
 }
 
 // groups are a container's own group and the trees that it is in.
@@ -81,6 +71,55 @@ func (c *Container) openGroups() (*cgroupdemo.Group, error) {
 		c.groups = &groups{hs, g}
 	}
 	return c.groups.own, nil
+}
+
+// below are groups that the container has made below its own: "path", in every
+// hierarchy, or "controller,controller:path".
+func (g *groups) below(paths []string) (*groups, error) {
+	if len(paths) == 0 {
+		return g, nil
+	}
+	if g == nil {
+		return nil, errors.New("the container has no cgroup, and so none below it")
+	}
+	own := *g.own
+	own.Places = slices.Clone(g.own.Places)
+	for _, path := range paths {
+		controllers, sub, some := strings.Cut(path, ":")
+		if !some {
+			controllers, sub = "", path
+		}
+		if !filepath.IsLocal(filepath.Join(".", sub)) {
+			return nil, fmt.Errorf("bad sub cgroup path: %s is not a sub cgroup path", sub)
+		}
+		dirs, err := g.dirsOf(controllers)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range g.own.Places {
+			if slices.Contains(dirs, p.Dir) {
+				own.Places[i].Dir = filepath.Join(p.Dir, sub)
+			}
+		}
+	}
+	return &groups{g.trees, &own}, nil
+}
+
+// dirsOf are the group's folders in the hierarchies of these controllers; of all
+// without any.
+func (g *groups) dirsOf(controllers string) (dirs []string, err error) {
+	for name := range strings.SplitSeq(controllers, ",") {
+		found := false
+		for _, p := range g.own.Places {
+			if name == "" || p.Controller.NameIn(p.Version) == name {
+				dirs, found = append(dirs, p.Dir), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("unknown controller %s: the container's cgroup is in no hierarchy of it", name)
+		}
+	}
+	return dirs, nil
 }
 
 // doors opens what a process needs to be born in the group: the directory of
@@ -204,4 +243,19 @@ var allowedDevices = []specs.LinuxDeviceCgroup{
 
 func allow(kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {
 	return specs.LinuxDeviceCgroup{Allow: true, Type: kind, Major: &major, Minor: &minor, Access: access}
+}
+
+// setLimitsOf writes resources into a group. What version 1 has no words for is
+// left out, as runc does; but who names a file of version 2 wants that one.
+func setLimitsOf(g *cgroupdemo.Group, r specs.LinuxResources) error {
+	plan, err := g.Set(cgroupdemo.Spec{LinuxResources: r})
+	if err != nil {
+		return err
+	}
+	for _, l := range plan.Left {
+		if strings.HasPrefix(l.Field, "unified.") {
+			return fmt.Errorf("invalid configuration: linux.resources.%s: %s", l.Field, l.Why)
+		}
+	}
+	return nil
 }

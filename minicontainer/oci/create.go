@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -142,7 +143,10 @@ func (m *making) makeGroup() error {
 	if err != nil {
 		return err
 	}
-	g, err := makeGroup(hs, m.Cgroup)
+	g, err := cgroupdemo.Create(hs, cgroupConfig(m.Cgroup))
+	if errors.Is(err, fs.ErrExist) {
+		g, err = m.adoptGroup(hs)
+	}
 	if err != nil && mayLackCgroups(err) {
 		m.rt.warn(err)
 		return nil
@@ -153,6 +157,23 @@ func (m *making) makeGroup() error {
 	m.groups = &groups{hs, g}
 	m.onUndo(func() error { return deleteGroup(g, lateLeave) })
 	return nil
+}
+
+// adoptGroup takes a group that is there already: engines prepare groups, in one
+// hierarchy or in all, and containers of one pod may share one. In a frozen one
+// nothing would ever run, the stage first of all.
+func (m *making) adoptGroup(hs *cgroupdemo.Hierarchies) (*cgroupdemo.Group, error) {
+	g, err := cgroupdemo.Open(hs, cgroupConfig(m.Cgroup))
+	if err != nil {
+		return nil, err
+	}
+	if g.FreezerState().Value == cgroupdemo.Frozen {
+		return nil, fmt.Errorf("container's cgroup unexpectedly frozen: %s; thaw it, or give the container another one (linux.cgroupsPath)", m.Cgroup)
+	}
+	if pids, err := g.Processes(); err == nil && len(pids) > 0 {
+		m.rt.warn(fmt.Errorf("container's cgroup is not empty: %d process(es) found", len(pids)))
+	}
+	return cgroupdemo.Adopt(hs, cgroupConfig(m.Cgroup))
 }
 
 // limitGroup writes the limits of linux.resources into the group, once: before the
@@ -167,6 +188,5 @@ func (m *making) limitGroup() error {
 		r = *m.Spec.Linux.Resources
 	}
 	r.Devices = append(append([]specs.LinuxDeviceCgroup{}, r.Devices...), allowedDevices...)
-	_, err := m.groups.own.Set(cgroupdemo.Spec{LinuxResources: r})
-	return err
+	return setLimitsOf(m.groups.own, r)
 }

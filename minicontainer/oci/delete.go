@@ -67,23 +67,38 @@ func waitGone(pidfd *os.File, limit time.Duration) error {
 	}
 }
 
-// destroy takes back what create made. Processes that left the container's pid
-// namespace no longer, or never had one, are still in its cgroup.
+// destroy takes back what create made.
 func (c *Container) destroy() error {
-	g, err := c.openGroups()
-	// Mostly nobody is left, and the kernel says so itself when it removes the group.
-	if err == nil && deleteGroup(g, 0) != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := errors.Join(g.Kill(ctx), deleteGroup(g, lateLeave)); err != nil {
-			return err
-		}
+	if err := c.destroyGroup(); err != nil {
+		return err
 	}
 	if err := c.rt.store().remove(c.ID); err != nil {
 		return err
 	}
 	c.rt.warn(runAllHooks("poststop", c.Bundle, hookLists(c.Spec).Poststop, c.hookState(specs.StateStopped)))
 	return nil
+}
+
+// destroyGroup removes the cgroup. Mostly nobody is left in it, and the kernel says
+// so itself. A container without a pid namespace of its own leaves processes behind,
+// which end with it. Who is in there beside one that has its own is somebody else:
+// the group stays for them.
+func (c *Container) destroyGroup() error {
+	g, err := c.openGroups()
+	if err != nil || deleteGroup(g, 0) == nil {
+		return nil
+	}
+	if newNamespace(c.Spec, specs.PIDNamespace) {
+		err := deleteGroup(g, lateLeave)
+		if others, _ := g.Processes(); err != nil && len(others) > 0 {
+			c.rt.warn(err)
+			return nil
+		}
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(g.Kill(ctx), deleteGroup(g, lateLeave))
 }
 
 // Delete is Container.Delete by name. With force a container that does not

@@ -83,12 +83,16 @@ func (j *joining) startStage() error {
 	if _, err := j.openGroups(); err != nil && !mayLackCgroups(err) {
 		return err
 	}
+	groups, err := j.groups.below(j.opts.Cgroups)
+	if err != nil {
+		return err
+	}
 	kinds := j.foreign()
 	if j.stage, err = newStage(b, canVisit(kinds, specs.Hooks{})); err != nil {
 		return err
 	}
 	j.stage.listener = j.sendListener
-	return j.stage.start(j.groups, spawn.Process{Join: []spawn.Namespace{{File: j.pidfd, Kinds: kinds}},
+	return j.stage.start(groups, spawn.Process{Join: []spawn.Namespace{{File: j.pidfd, Kinds: kinds}},
 		Root: kinds&unix.CLONE_NEWUSER != 0, Stdio: b.stdio})
 }
 

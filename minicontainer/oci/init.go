@@ -115,8 +115,8 @@ func (b *box) build() error {
 func (b *box) orders() *script.Script {
 	s := &script.Script{}
 	b.takeTerminal(s)
-	b.becomeUser(s)      // capabilities, seccomp, user: no way back
-	b.filterNotifying(s) // for the agent, as long as the runtime is there
+	b.becomeUser(s)  // capabilities, seccomp, user: no way back
+	b.filterEarly(s) // for the agent, as long as the runtime is there
 	b.reportReady(s)
 	b.awaitStart(s) // "created" lasts here
 	b.startHooks(s)

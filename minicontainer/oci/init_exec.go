@@ -139,7 +139,7 @@ func homeOf(passwd io.Reader, uid uint32) string {
 func (b *box) exec(s *script.Script) {
 	b.letThrough(s)
 	path, argv, envp := s.String(b.program), s.Strings(b.process.Args), s.Strings(b.env)
-	if b.process.NoNewPrivileges && !b.filter.Notifies() {
+	if b.process.NoNewPrivileges && !b.isFilterEarly() {
 		b.loadFilter(s)
 	}
 	s.Call("exec "+b.program, unix.SYS_EXECVE, path, argv, envp)

@@ -21,10 +21,8 @@ func (b *box) beginRoot() error {
 
 func (b *box) mount() error { return b.setup.Mounts(b.root) }
 
-// makeDevices fills /dev, and makes it read-only if the spec wants that.
-func (b *box) makeDevices() error {
-	return errors.Join(b.setup.Devices(b.root), b.setup.FinishDev(b.root))
-}
+// makeDevices fills /dev.
+func (b *box) makeDevices() error { return b.setup.Devices(b.root) }
 
 // askForHooks lets the runtime run what belongs into its own namespaces.
 func (b *box) askForHooks() error {
@@ -64,7 +62,10 @@ func (b *box) makeDir() error {
 	return dir.Close()
 }
 
-func (b *box) sealRoot() error { return b.setup.Seal(b.root) }
+// sealRoot makes read-only what the spec wants so: /dev has its console by now.
+func (b *box) sealRoot() error {
+	return errors.Join(b.setup.FinishDev(b.root), b.setup.Seal(b.root))
+}
 
 // takeRoot opens the root of the container that this process has joined.
 func (b *box) takeRoot() error {

@@ -79,12 +79,14 @@ func (b *box) awaitStart(s *script.Script) {
 	s.Call("read exec.fifo", unix.SYS_READ, script.Int(b.fifo.Fd()), s.Bytes(make([]byte, 8)), script.Int(1)).NoEnd()
 }
 
+func (b *box) hasStartHooks() bool { return !b.joins && len(hookLists(b.spec).StartContainer) > 0 }
+
 // startHooks runs those that belong between start and the program.
 func (b *box) startHooks(s *script.Script) {
-	hooks := hookLists(b.spec).StartContainer
-	if b.joins || len(hooks) == 0 {
+	if !b.hasStartHooks() {
 		return
 	}
+	hooks := hookLists(b.spec).StartContainer
 	s.Act("start hooks", func() error {
 		if err := runHooks("startContainer", "/", hooks, b.state.hookState(specs.StateCreated)); err != nil {
 			return fmt.Errorf("start hooks: %w", err)

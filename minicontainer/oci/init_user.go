@@ -109,14 +109,16 @@ func (b *box) dirError(errno unix.Errno) error {
 	return fmt.Errorf("chdir to cwd (%q) set in config.json failed: %w", b.process.Cwd, errno)
 }
 
-// filterNotifying loads a filter whose listener the runtime has to take, before
-// it leaves. Any other is loaded right before the exec: it then need not allow
-// what only this stage does.
-func (b *box) filterNotifying(s *script.Script) {
-	if b.process.NoNewPrivileges && b.filter.Notifies() {
+// filterEarly loads a filter whose listener the runtime has to take, before it
+// leaves, and one that start hooks have to obey as well. Any other is loaded right
+// before the exec: it then need not allow what only this stage does.
+func (b *box) filterEarly(s *script.Script) {
+	if b.process.NoNewPrivileges && b.isFilterEarly() {
 		b.loadFilter(s)
 	}
 }
+
+func (b *box) isFilterEarly() bool { return b.filter.Notifies() || b.hasStartHooks() }
 
 // loadFilter loads it, and hands over its listener. From there on each call
 // that it notifies of waits for the agent.

@@ -13,6 +13,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cutaway/cgroupdemo"
 	"cutaway/internal/needs"
 )
 
@@ -219,5 +220,154 @@ func testExec(t *testing.T, r *Runtime, bundle string) {
 	// Only the named hierarchy has no controller, so nobody is moved in it.
 	if status != 9 || !strings.HasPrefix(string(text), "0\n") {
 		t.Errorf("exec exited %d and printed %q; want 9 and no namespace that differs", status, text)
+	}
+}
+
+// sleeping makes a container that runs until the test is over.
+func sleeping(t *testing.T, id string, change func(*specs.Spec)) *Container {
+	t.Helper()
+	needs.Root(t)
+	dir := scratch(t)
+	bundle := writeBundle(t, dir, testRootfs(t), variation{script: "sleep 1000", change: func(s *specs.Spec) {
+		s.Linux.CgroupsPath = "/" + group + "/" + id
+		if change != nil {
+			change(s)
+		}
+	}})
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	r := &Runtime{Root: dir + "/state"}
+	c, err := r.Create(id, Options{Bundle: bundle, Stdio: [3]*os.File{null, null, null}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Delete(true); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestExecBelow executes in cgroups that were made below the container's.
+func TestExecBelow(t *testing.T) {
+	c := sleeping(t, "cutaway-below", nil)
+	g, err := c.openGroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := g.Place(cgroupdemo.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := memory.Controller.NameIn(memory.Version)
+	if err := os.Mkdir(memory.Dir+"/inner", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(memory.Dir + "/inner")
+	out, err := os.CreateTemp(t.TempDir(), "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := *c.Spec.Process
+	p.Args = []string{"/bin/cat", "/proc/self/cgroup"}
+	for paths, want := range map[string]string{"/": "", name + ":inner": "/inner", "..": "is not a sub cgroup path",
+		"whaaat:/": "unknown controller whaaat", "missing": "no such file or directory"} {
+		started, err := c.Exec(&p, Options{Cgroups: []string{paths}, Stdio: [3]*os.File{out, out, out}})
+		if err != nil {
+			if want == "" || !strings.Contains(err.Error(), want) {
+				t.Errorf("exec in %q = %v; want %q", paths, err, want)
+			}
+			continue
+		}
+		Wait(started.Pid)
+		text, err := os.ReadFile(out.Name())
+		if err != nil || out.Truncate(0) != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Seek(0, 0); err != nil {
+			t.Fatal(err)
+		}
+		if in := strings.Count(string(text), "/inner\n"); in != strings.Count(want, "/inner") {
+			t.Errorf("exec in %q is in\n%s", paths, text)
+		}
+	}
+}
+
+// TestUpdateBelowALimit sets a shorter period in a group whose parent is limited:
+// with the present quota that would be more than the parent has.
+func TestUpdateBelowALimit(t *testing.T) {
+	period, quota := uint64(100000), int64(40000)
+	var g *cgroupdemo.Group
+	t.Cleanup(func() {
+		for _, p := range g.Places {
+			os.Remove(filepath.Dir(p.Dir)) // the pod's
+		}
+	})
+	c := sleeping(t, "cutaway-update", func(s *specs.Spec) {
+		s.Linux.CgroupsPath = "/" + group + "/pod/cutaway-update"
+		s.Linux.Resources.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
+	})
+	var err error
+	if g, err = c.openGroups(); err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := g.Place(cgroupdemo.CPU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cpu.Version != cgroupdemo.V1 {
+		t.Skip("version 2 has quota and period in one file, and checks neither against the parent's")
+	}
+	if err := os.WriteFile(filepath.Dir(cpu.Dir)+"/cpu.cfs_quota_us", []byte("50000"), 0); err != nil {
+		t.Fatal(err)
+	}
+	period, quota = 10000, 60000
+	if err := c.Update(specs.LinuxResources{CPU: &specs.LinuxCPU{Period: &period, Quota: &quota}}); err == nil {
+		t.Error("six times what the parent has = nil; want an error")
+	}
+	period, quota = 10000, 3000
+	if err := c.Update(specs.LinuxResources{CPU: &specs.LinuxCPU{Period: &period, Quota: &quota}}); err != nil {
+		t.Error(err)
+	}
+	for file, want := range map[string]string{"cpu.cfs_period_us": "10000", "cpu.cfs_quota_us": "3000"} {
+		if text, err := os.ReadFile(cpu.Dir + "/" + file); strings.TrimSpace(string(text)) != want {
+			t.Errorf("%s = %s, %v; want %s", file, text, err, want)
+		}
+	}
+}
+
+// TestAdoptedGroup makes containers in groups that are there already.
+func TestAdoptedGroup(t *testing.T) {
+	first := sleeping(t, "cutaway-first", nil)
+	var warnings []string
+	r := &Runtime{Root: first.rt.Root, Warn: func(err error) { warnings = append(warnings, err.Error()) }}
+	create := func() error {
+		_, err := r.Create("cutaway-second", Options{Bundle: first.Bundle})
+		return err
+	}
+	if err := create(); err != nil || !strings.Contains(strings.Join(warnings, ""), "container's cgroup is not empty: 1 process") {
+		t.Errorf("create in the group of another container = %v with warnings %q", err, warnings)
+	}
+	if err := first.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Create("cutaway-third", Options{Bundle: first.Bundle}); err == nil || !strings.Contains(err.Error(), "unexpectedly frozen") {
+		t.Errorf("create in a frozen group = %v; want an error at once", err)
+	}
+	if err := first.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Delete("cutaway-second", true); err != nil {
+		t.Error(err)
+	}
+	if got := first.Status(); got != Running {
+		t.Errorf("the first container is %s after the second one's removal; want running", got)
 	}
 }

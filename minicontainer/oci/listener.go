@@ -44,7 +44,7 @@ func sendListener(s *specs.LinuxSeccomp, pid int, state specs.State, number int)
 	}
 	agent, err := dialSocket("seccomp agent", s.ListenerPath)
 	if err != nil {
-		return err
+		return fmt.Errorf("failed to connect with seccomp agent specified in the seccomp profile: %w", err)
 	}
 	defer agent.Close()
 	if err := unix.Sendmsg(int(agent.Fd()), text, unix.UnixRights(int(listener.Fd())), nil, unix.MSG_NOSIGNAL); err != nil {

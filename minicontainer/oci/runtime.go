@@ -28,6 +28,7 @@ type Options struct {
 	Front         bool        // the caller waits: a terminal is joined to its own
 	PidFile       string      // gets the pid when the container is there
 	Preserve      int         // so many descriptors from 3 on go to the container
+	Cgroups       []string    // exec: groups below the container's, see groups.below
 	NoNewKeyring  bool        // keep the caller's session keyring
 	IgnorePaused  bool        // exec in a frozen container, where it waits to be thawed
 

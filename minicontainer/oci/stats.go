@@ -121,6 +121,18 @@ func (c *Container) Update(r specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	_, err = g.Set(cgroupdemo.Spec{LinuxResources: r})
-	return err
+	if m := r.Memory; m != nil && m.Swap != nil && m.Limit == nil {
+		r.Memory = withPresentLimit(*m, g)
+	}
+	return setLimitsOf(g, r)
+}
+
+// withPresentLimit: swap is given as the sum of memory and swap, and so together
+// with the limit of memory, which stays as it is.
+func withPresentLimit(m specs.LinuxMemory, g *cgroupdemo.Group) *specs.LinuxMemory {
+	if limit := g.Memory().Limit; limit.Err == nil && limit.Value != cgroupdemo.Unlimited {
+		now := int64(limit.Value)
+		m.Limit = &now
+	}
+	return &m
 }

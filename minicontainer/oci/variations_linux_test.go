@@ -148,6 +148,9 @@ func resourceVariations() []variation {
 		{name: "resources/cpu quota", script: cat("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"), change: cpu(specs.LinuxCPU{Quota: number(20000), Period: unsigned(50000)})},
 		{name: "resources/cpuset", script: cat("cpuset/cpuset.cpus", "cpuset/cpuset.mems"), change: cpu(specs.LinuxCPU{Cpus: "0", Mems: "0"})},
 		{name: "resources/cpuset nonsense", change: cpu(specs.LinuxCPU{Cpus: "999"}), error: "cpuset.cpus"},
+		{name: "resources/unified on version 1", change: func(s *specs.Spec) {
+			s.Linux.Resources.Unified = map[string]string{"memory.min": "131072"}
+		}, error: "invalid configuration"},
 		{name: "resources/none", script: cat("memory/memory.limit_in_bytes", "pids/pids.max"), change: func(s *specs.Spec) { s.Linux.Resources = nil }},
 		{name: "resources/relative path", script: "grep pids: /proc/self/cgroup | cut -d: -f3", change: func(s *specs.Spec) {
 			s.Linux.CgroupsPath = group + "/rel"

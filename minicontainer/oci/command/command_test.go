@@ -155,8 +155,8 @@ func TestFailureIsLogged(t *testing.T) {
 }
 
 func TestParseSignal(t *testing.T) {
-	for word, want := range map[string]int{"9": 9, "KILL": 9, "sigterm": 15, "64": 64, "0": 0, "65": 0, "NOPE": 0} {
-		if got, err := parseSignal(word); int(got) != want || (err == nil) != (want != 0) {
+	for word, want := range map[string]int{"9": 9, "KILL": 9, "sigterm": 15, "64": 64, "0": 0, "65": -1, "-1": -1, "NOPE": -1} {
+		if got, err := parseSignal(word); (err == nil) != (want >= 0) || err == nil && int(got) != want {
 			t.Errorf("parseSignal(%q) = %d, %v; want %d", word, got, err, want)
 		}
 	}

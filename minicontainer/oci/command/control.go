@@ -31,10 +31,11 @@ func (c *call) kill() *verb {
 	return v
 }
 
-// parseSignal takes a number or a name, with SIG or without, in any case.
+// parseSignal takes a number or a name, with SIG or without, in any case. 0 is sent
+// to nobody, and only says whether it could be (kill(2)).
 func parseSignal(word string) (unix.Signal, error) {
 	if n, err := strconv.Atoi(word); err == nil {
-		if n < 1 || n > 64 {
+		if n < 0 || n > 64 {
 			return 0, fmt.Errorf("unknown signal %q", word)
 		}
 		return unix.Signal(n), nil

@@ -62,6 +62,7 @@ func (o *execOptions) add(v *verb) {
 	v.BoolVar(&o.noNewPrivs, "no-new-privs", false, "no more privileges by setuid programs")
 	v.Var(&o.caps, "cap", "add a `capability` to all sets")
 	v.letter("c", "cap")
+	v.Var((*words)(&o.Cgroups), "cgroup", "run in a cgroup below the container's: `[controller,...:]path`")
 	v.BoolVar(&o.IgnorePaused, "ignore-paused", false, "do it in a paused container too, where it will wait")
 }
 

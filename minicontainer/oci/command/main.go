@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"time"
 
 	"cutaway/minicontainer/oci"
 )
@@ -36,8 +37,8 @@ type call struct {
 	in        io.Reader
 	out, errs io.Writer
 
-	root, log, logFormat string
-	systemdCgroup        bool
+	root, log, logFormat          string
+	systemdCgroup, debug, version bool
 }
 
 // Run does what the words after "oci" say and returns the exit status.
@@ -46,6 +47,9 @@ func Run(line []string, in io.Reader, out, errs io.Writer) int {
 	global := c.options()
 	rest, err := global.parse(line, false)
 	switch {
+	case err == nil && c.version:
+		printVersion(out)
+		return 0
 	case errors.Is(err, flag.ErrHelp), err == nil && len(rest) == 0:
 		printHelp(out, global)
 		return 0
@@ -67,7 +71,14 @@ func Run(line []string, in io.Reader, out, errs io.Writer) int {
 	case len(args) < v.least || len(args) > v.most:
 		return c.refuse(fmt.Errorf("%s: %d arguments do not fit: cutaway oci %s %s", v.name, len(args), v.name, v.args))
 	}
-	return c.end(v, v.do(args))
+	if !c.debug {
+		return c.end(v, v.do(args))
+	}
+	c.write("debug", fmt.Sprintf("%s %q, by process %d", v.name, args, os.Getppid()))
+	begun := time.Now()
+	code := c.end(v, v.do(args))
+	c.write("debug", fmt.Sprintf("%s ends with %d after %s", v.name, code, time.Since(begun).Round(time.Microsecond)))
+	return code
 }
 
 // options are runc's global ones.
@@ -76,7 +87,9 @@ func (c *call) options() options {
 	o.StringVar(&c.root, "root", "/run/cutaway/oci", "folder for the state of containers, on a tmpfs")
 	o.StringVar(&c.log, "log", "", "file to write the log to, beside standard error")
 	o.StringVar(&c.logFormat, "log-format", "text", "format of the log: text or json")
-	o.Bool("debug", false, "ignored: there is nothing more to tell")
+	o.BoolVar(&c.debug, "debug", false, "write to the log with what the runtime was called, and how long that took")
+	o.BoolVar(&c.version, "version", false, "print the version")
+	o.letter("v", "version")
 	o.BoolVar(&c.systemdCgroup, "systemd-cgroup", false, "have systemd make the cgroups (refused: see the error)")
 	o.String("criu", "", "ignored: there is no checkpoint and restore")
 	o.String("rootless", "auto", "ignored: found out by itself")

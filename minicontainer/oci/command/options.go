@@ -4,7 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+
+	"cutaway/internal/size"
 )
 
 // options are those of the runtime or of one verb. Some have a letter as a second
@@ -114,4 +117,19 @@ func (l *words) String() string { return strings.Join(*l, " ") }
 func (l *words) Set(word string) error {
 	*l = append(*l, word)
 	return nil
+}
+
+// bytes is an option that is a size; -1 is itself.
+type bytes int64
+
+func (b *bytes) String() string { return strconv.FormatInt(int64(*b), 10) }
+
+func (b *bytes) Set(word string) error {
+	if word == "-1" {
+		*b = -1
+		return nil
+	}
+	n, err := size.Parse(word)
+	*b = bytes(n)
+	return err
 }

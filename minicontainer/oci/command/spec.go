@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer/oci"
 )
@@ -19,9 +23,22 @@ func (c *call) spec() *verb {
 	return v
 }
 
+// unified says whether there are cgroups of version 2 only (statfs(2)).
+func unified() bool {
+	var st unix.Statfs_t
+	return unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC
+}
+
 // writeSpec never writes over a file: it may be somebody's work.
 func writeSpec(path string, rootless bool) error {
-	text, err := json.MarshalIndent(oci.Example(rootless), "", "\t")
+	spec := oci.Example(rootless)
+	if !rootless && !unified() {
+		// As runc has it: scripts add what they find missing.
+		spec.Linux.Namespaces = slices.DeleteFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+			return n.Type == specs.CgroupNamespace
+		})
+	}
+	text, err := json.MarshalIndent(spec, "", "\t")
 	if err != nil {
 		return err
 	}
