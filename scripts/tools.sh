@@ -16,7 +16,7 @@ zfs-fuse:zfs-fuse /usr/lib/cni/bridge:containernetworking-plugins runc:runc bwra
 "
 peers="
 dockerd:docker.io docker:docker-cli umoci:umoci skopeo:skopeo unionfs:unionfs-fuse fuse-overlayfs:fuse-overlayfs
-docker-registry:docker-registry fsck.erofs:erofs-utils thin_dump:thin-provisioning-tools podman:podman crun:crun
+docker-registry:docker-registry fsck.erofs:erofs-utils thin_dump:thin-provisioning-tools podman:podman crun:crun bats:bats gawk:gawk
 "
 [ "${1:-}" != peers ] || wanted="$wanted $peers"
 

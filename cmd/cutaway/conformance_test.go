@@ -88,15 +88,8 @@ const specSuiteModule = "github.com/opencontainers/runtime-tools@v0.9.0"
 func fetchSpecSuite(t *testing.T, dir, name string) specSuite {
 	t.Helper()
 	s := specSuite{dir, needs.Program(t, "go", "golang")}
-	out, err := exec.Command(s.goTool, "mod", "download", "-json", specSuiteModule).Output()
-	var module struct{ Dir, Error string }
-	if jsonErr := json.Unmarshal(out, &module); err != nil || jsonErr != nil {
-		needs.Missing(t, "a Go module proxy to fetch "+specSuiteModule+" from: "+module.Error)
-	}
+	fetchModule(t, specSuiteModule, dir)
 	pins, err := os.ReadFile("testdata/conformance.mod") // the suite is older than go.mod
-	if err == nil {
-		err = os.CopyFS(dir, os.DirFS(module.Dir))
-	}
 	if err == nil {
 		err = os.WriteFile(dir+"/go.mod", pins, 0o644)
 	}
@@ -110,6 +103,19 @@ func fetchSpecSuite(t *testing.T, dir, name string) specSuite {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// fetchModule copies a module's sources to dir.
+func fetchModule(t *testing.T, name, dir string) {
+	t.Helper()
+	out, err := exec.Command(needs.Program(t, "go", "golang"), "mod", "download", "-json", name).Output()
+	var module struct{ Dir, Error string }
+	if jsonErr := json.Unmarshal(out, &module); err != nil || jsonErr != nil {
+		needs.Missing(t, "a Go module proxy to fetch "+name+" from: "+module.Error)
+	}
+	if err := os.CopyFS(dir, os.DirFS(module.Dir)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func replaceInSources(dir string, r *strings.Replacer) error {
