@@ -91,3 +91,10 @@ func hookLists(spec *specs.Spec) specs.Hooks {
 	}
 	return *spec.Hooks
 }
+
+// hasCreateHooks says whether any belong between the mounts and the pivot.
+func hasCreateHooks(spec *specs.Spec) bool {
+	h := hookLists(spec)
+	//lint:ignore SA1019 old bundles and their engines still use prestart
+	return len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
+}

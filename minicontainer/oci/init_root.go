@@ -24,11 +24,10 @@ func (b *box) mount() error { return b.setup.Mounts(b.root) }
 // makeDevices fills /dev.
 func (b *box) makeDevices() error { return b.setup.Devices(b.root) }
 
-// askForHooks lets the runtime run what belongs into its own namespaces.
+// askForHooks lets the runtime run what belongs into its own namespaces, and set
+// the limits before any hook runs.
 func (b *box) askForHooks() error {
-	h := hookLists(b.spec)
-	//lint:ignore SA1019 old bundles and their engines still use prestart
-	if len(h.Prestart)+len(h.CreateRuntime) == 0 {
+	if !hasCreateHooks(b.spec) {
 		return nil
 	}
 	return b.outside.runtimeHooks()

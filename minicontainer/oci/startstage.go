@@ -100,16 +100,12 @@ func (m *making) finishStage() error {
 // that one started would be in there.
 func (m *making) runtimeHooks() error {
 	h, state := hookLists(m.Spec), m.hookState(specs.StateCreating)
-	//lint:ignore SA1019 old bundles and their engines still use prestart
-	prestart := h.Prestart
-	if len(prestart)+len(h.CreateRuntime)+len(h.CreateContainer) == 0 {
-		return nil
-	}
 	return elsewhere(func() error {
 		if err := m.limitGroup(); err != nil {
 			return err
 		}
-		if err := runHooks("prestart", m.Bundle, prestart, state); err != nil {
+		//lint:ignore SA1019 old bundles and their engines still use prestart
+		if err := runHooks("prestart", m.Bundle, h.Prestart, state); err != nil {
 			return err
 		}
 		return runHooks("createRuntime", m.Bundle, h.CreateRuntime, state)

@@ -212,12 +212,13 @@ func hookVariations(dir string) []variation {
 	}
 	show := "sort -u /log"
 	inGroup := func(script string) []specs.Hook {
-		return hook(`pid=$(grep -o '"pid":[0-9]*' | cut -d: -f2); cd /sys/fs/cgroup/pids$(grep pids: /proc/$pid/cgroup | cut -d: -f3); ` + script)
+		return hook("cd /sys/fs/cgroup/pids/" + group + "/limited; " + script)
 	}
 	limited := func(h specs.Hooks) func(*specs.Spec) {
 		return func(s *specs.Spec) {
 			twenty := int64(20)
 			s.Linux.Resources.Pids = &specs.LinuxPids{Limit: &twenty}
+			s.Linux.CgroupsPath = "/" + group + "/limited"
 			seen(h)(s)
 		}
 	}

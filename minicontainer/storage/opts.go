@@ -1,11 +1,12 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
+	"cutaway/internal/size"
 	"cutaway/unionfs/driver"
 )
 
@@ -39,11 +40,12 @@ func ParseOptions(list []string) (driver.Options, error) {
 
 // parseSize reads "10G", "512m", "1048576": bytes, with powers of 1024.
 func parseSize(text string) (uint64, error) {
-	digits := strings.TrimRight(text, "kKmMgGtTbB")
-	by, known := map[string]int{"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[strings.TrimSuffix(strings.ToLower(text[len(digits):]), "b")]
-	n, err := strconv.ParseUint(digits, 10, 62)
-	if err != nil || !known || n == 0 || n > (1<<62)>>by {
-		return 0, fmt.Errorf("size %q: want a number with an optional k, m, g or t", text)
+	n, err := size.Parse(text)
+	if err == nil && n == 0 {
+		err = errors.New("it has to be more than nothing")
 	}
-	return n << by, nil
+	if err != nil {
+		return 0, fmt.Errorf("size %q: %w", text, err)
+	}
+	return uint64(n), nil
 }
