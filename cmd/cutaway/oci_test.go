@@ -17,6 +17,8 @@ func TestOCIByWayOfMain(t *testing.T) {
 		"--lang zh --root nowhere oci state x": {1, "runc state failed: container does not exist: x"},
 		"--root /dev/null/x oci list":          {1, "not a directory"},
 		"oci list --bogus":                     {2, "-bogus"},
+		"oci --version":                        {0, "\nspec: 1."},
+		"oci -v":                               {0, "cutaway version "},
 		"oci run --help":                       {0, "cutaway oci run"},
 		"help oci":                             {0, "cutaway oci [options] VERB"},
 		"--help":                               {0, "  oci  "},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"cutaway/minicontainer/oci"
@@ -23,13 +24,22 @@ const (
 // too, only later: the applets of the built-in image are this program as well, and
 // `echo oci` means something else.
 func init() {
-	if path.Base(os.Args[0]) != "cutaway" || len(os.Args) < 2 || os.Args[1] != "oci" {
+	if path.Base(os.Args[0]) != "cutaway" || len(os.Args) < 2 || os.Args[1] != "oci" || mayAskVersion(os.Args[2:]) {
 		return
 	}
 	// On another goroutine: until main begins this one is bound to the first thread,
 	// and two threads would have to change places whenever it waits for a third.
 	go func() { os.Exit(Run(os.Args[2:], os.Stdin, os.Stdout, os.Stderr)) }()
 	select {}
+}
+
+// PrintVersion prints the lines that engines read of a runtime. Package main sets
+// it: the packages that know the version are initialised too late for all else here.
+var PrintVersion func(io.Writer)
+
+// mayAskVersion: where it looks like that, main gets here.
+func mayAskVersion(line []string) bool {
+	return slices.Contains(line, "--version") || slices.Contains(line, "-v")
 }
 
 // call is one call of the runtime: its streams, and runc's global options.
@@ -48,7 +58,7 @@ func Run(line []string, in io.Reader, out, errs io.Writer) int {
 	rest, err := global.parse(line, false)
 	switch {
 	case err == nil && c.version:
-		printVersion(out)
+		PrintVersion(out)
 		return 0
 	case errors.Is(err, flag.ErrHelp), err == nil && len(rest) == 0:
 		printHelp(out, global)

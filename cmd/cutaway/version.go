@@ -1,4 +1,4 @@
-package command
+package main
 
 import (
 	"fmt"
@@ -6,9 +6,13 @@ import (
 	"runtime/debug"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cutaway/minicontainer/oci/command"
 )
 
-// printVersion prints the lines that engines read of a runtime.
+func init() { command.PrintVersion = printVersion }
+
+// printVersion is for engines, which ask their runtimes.
 func printVersion(w io.Writer) {
 	version, commit := "(devel)", "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
