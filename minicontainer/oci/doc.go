@@ -15,9 +15,9 @@
 //	  | fork into new namespaces ---------------------------->  a script of system calls
 //	  |                            the same namespaces
 //	  |                            mounts, devices     rootfs
-//	  |   hooks
+//	  |   hooks, if there are any after the limits
 //	  |                            pivot_root, paths
-//	  |   limits
+//	  |   limits, if they are not there yet
 //	  | the rest of the script ------------------------------>  user, capabilities, filter   seccomp
 //	  | <----------------------------------------------------  ready
 //	  | state.json                                             reads exec.fifo ...
