@@ -171,6 +171,7 @@ func (m *making) adoptGroup(hs *cgroupdemo.Hierarchies) (*cgroupdemo.Group, erro
 		return nil, fmt.Errorf("container's cgroup unexpectedly frozen: %s; thaw it, or give the container another one (linux.cgroupsPath)", m.Cgroup)
 	}
 	if pids, err := g.Processes(); err == nil && len(pids) > 0 {
+		m.Shares = true
 		m.rt.warn(fmt.Errorf("container's cgroup is not empty: %d process(es) found", len(pids)))
 	}
 	return cgroupdemo.Adopt(hs, cgroupConfig(m.Cgroup))

@@ -81,20 +81,16 @@ func (c *Container) destroy() error {
 
 // destroyGroup removes the cgroup. Mostly nobody is left in it, and the kernel says
 // so itself. A container without a pid namespace of its own leaves processes behind,
-// which end with it. Who is in there beside one that has its own is somebody else:
-// the group stays for them.
+// and a runtime that was killed a stage that it had not written down: they end with
+// the group. But where somebody was in it before the container, it stays for them.
 func (c *Container) destroyGroup() error {
 	g, err := c.openGroups()
 	if err != nil || deleteGroup(g, 0) == nil {
 		return nil
 	}
-	if newNamespace(c.Spec, specs.PIDNamespace) {
-		err := deleteGroup(g, lateLeave)
-		if others, _ := g.Processes(); err != nil && len(others) > 0 {
-			c.rt.warn(err)
-			return nil
-		}
-		return err
+	if c.Shares && newNamespace(c.Spec, specs.PIDNamespace) {
+		c.rt.warn(deleteGroup(g, lateLeave))
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -20,6 +20,7 @@ type State struct {
 	StartTime uint64 `json:"start_time"` // of the pid, in clock ticks since boot: guards against reuse
 	BootID    string `json:"boot_id"`    // pids of another boot are strangers
 	Cgroup    string `json:"cgroup"`     // linux.cgroupsPath, or the id
+	Shares    bool   `json:"shares"`     // somebody was in the cgroup before
 	Made      bool   `json:"made"`       // create came to its end
 }
 
