@@ -196,6 +196,12 @@ func newCallerWorld(t *testing.T) (w replayWorld, name string) {
 // removeGroups removes the cgroups of a world, which are empty by now.
 func removeGroups(name string) {
 	exec.Command("find", "/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/"+name+"*", "-exec", "rmdir", "{}", "+").Run()
+	// Where a controller is not mounted, callers have made mere folders.
+	left, _ := filepath.Glob("/sys/fs/cgroup/*/" + name + "*")
+	for _, dir := range left {
+		os.RemoveAll(dir)
+		os.Remove(filepath.Dir(dir)) // a mounted one is busy
+	}
 }
 
 // startContainerd starts one of its own, that keeps everything below the world's
