@@ -19,6 +19,7 @@ func TestOCIByWayOfMain(t *testing.T) {
 		"oci list --bogus":                     {2, "-bogus"},
 		"oci --version":                        {0, "\nspec: 1."},
 		"oci -v":                               {0, "cutaway version "},
+		"oci -version=true":                    {0, "cutaway version "},
 		"oci run --help":                       {0, "cutaway oci run"},
 		"help oci":                             {0, "cutaway oci [options] VERB"},
 		"--help":                               {0, "  oci  "},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"cutaway/minicontainer/oci"
@@ -39,7 +40,10 @@ var PrintVersion func(io.Writer)
 
 // mayAskVersion: where it looks like that, main gets here.
 func mayAskVersion(line []string) bool {
-	return slices.Contains(line, "--version") || slices.Contains(line, "-v")
+	return slices.ContainsFunc(line, func(word string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		return strings.HasPrefix(word, "-") && (name == "version" || name == "v")
+	})
 }
 
 // call is one call of the runtime: its streams, and runc's global options.
