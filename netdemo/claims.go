@@ -83,28 +83,6 @@ func locked(dir string, fn func() error) error {
 	return fn()
 }
 
-// writeFile replaces a file at once: readers see the old text or the new one.
-func writeFile(path, text string) error {
-	temp, err := writeTemp(filepath.Dir(path), text)
-	if err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
-}
-
-func writeTemp(dir, text string) (string, error) {
-	f, err := os.CreateTemp(dir, ".new-")
-	if err != nil {
-		return "", err
-	}
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		os.Remove(f.Name())
-		return "", err
-	}
-	return f.Name(), nil
-}
-
 // gone takes "there is none" for success: the aim of a removal is reached.
 func gone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {

@@ -79,10 +79,24 @@ func readRecord(path, what string, into any) error {
 	return wrap("read", what, err)
 }
 
+// writeRecord replaces a record at once: readers see the old text or the new one. A writer that is killed
+// leaves half a text beside it, which the next one writes over and removeRecord takes along.
 func writeRecord(path string, record any) error {
 	b, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeFile(path, string(b)+"\n")
+	if err := os.WriteFile(beside(path), append(b, '\n'), 0o600); err != nil {
+		return errors.Join(err, gone(os.Remove(beside(path))))
+	}
+	return os.Rename(beside(path), path)
+}
+
+func removeRecord(path string) error {
+	return errors.Join(gone(os.Remove(beside(path))), gone(os.Remove(path)))
+}
+
+// beside begins with a dot, as whatever in a folder is nobody's record or claim.
+func beside(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-new")
 }

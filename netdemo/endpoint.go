@@ -1,6 +1,7 @@
 package netdemo
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"os"
@@ -19,6 +20,7 @@ type Endpoint struct {
 	ID       string
 	Network  string
 	Name     string
+	DNSName  string
 	Aliases  []string `json:",omitempty"`
 	Address  netip.Addr
 	Address6 netip.Addr `json:",omitzero"`
@@ -49,8 +51,8 @@ func (n *Network) CreateEndpoint(spec EndpointSpec) (*Endpoint, error) {
 		return nil, err
 	}
 	id := newID()
-	e := &Endpoint{ID: id, Network: n.Spec.Name, Name: spec.Name, Aliases: spec.Aliases, Ports: spec.Ports,
-		HostLink: "veth" + id[:7], c: n.c}
+	e := &Endpoint{ID: id, Network: n.Spec.Name, Name: spec.Name, DNSName: cmp.Or(spec.DNSName, spec.Name), Aliases: spec.Aliases,
+		Ports: spec.Ports, HostLink: "veth" + id[:7], c: n.c}
 	err := n.lockEndpoints(func() error { return e.build(n, spec) })
 	if err != nil {
 		return nil, err
@@ -88,7 +90,7 @@ func (e *Endpoint) build(n *Network, spec EndpointSpec) (err error) {
 		mac = MACFor(e.Address)
 	}
 	e.MAC = mac.String()
-	back.add(func() error { return gone(os.Remove(e.recordPath())) })
+	back.add(func() error { return removeRecord(e.recordPath()) })
 	if err := writeRecord(e.recordPath(), e); err != nil {
 		return wrap("create endpoint", spec.Name, err)
 	}
@@ -212,8 +214,39 @@ func (e *Endpoint) Delete() error {
 		}
 		err := errors.Join(e.dropNames(), e.releaseAddresses(n))
 		if err == nil {
-			err = gone(os.Remove(e.recordPath()))
+			err = errors.Join(removeRecord(e.joinedPath()), removeRecord(e.recordPath()))
 		}
 		return wrap("delete endpoint", e.holder(), err)
 	})
+}
+
+// Forget removes what a CreateEndpoint that was killed before it had recorded the endpoint left under its
+// name: addresses, and half a record. An endpoint that is recorded stays.
+func (n *Network) Forget(name string) error {
+	return n.lockEndpoints(func() error {
+		e, err := n.Endpoint(name)
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		e = &Endpoint{c: n.c, Network: n.Spec.Name, Name: name}
+		errs := []error{removeRecord(e.recordPath())}
+		for _, sub := range n.subnets() {
+			errs = append(errs, n.releaseHeld(sub, e.holder()))
+		}
+		return wrap("forget endpoint", e.holder(), errors.Join(errs...))
+	})
+}
+
+func (n *Network) releaseHeld(sub netip.Prefix, holder string) error {
+	pool, err := n.pool(sub)
+	if err != nil {
+		return err
+	}
+	leases, err := pool.Leases()
+	for _, l := range leases {
+		if l.Holder == holder {
+			err = errors.Join(err, pool.Release(l.Addr))
+		}
+	}
+	return err
 }

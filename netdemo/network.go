@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +52,7 @@ func (n *Network) fillIn() error {
 		if s.Subnet, err = FreeSubnet(taken); err != nil {
 			return err
 		}
+		s.AnySubnet = true
 	}
 	for _, sub := range n.subnets() {
 		if other, clash := overlapping(sub, taken); clash {
@@ -185,7 +187,7 @@ func (n *Network) Delete() error {
 			return err
 		}
 		if len(endpoints) > 0 {
-			return &Error{Op: "delete network", Subject: n.Spec.Name + " with " + strings.Join(endpoints, ", "), Err: ErrInUse}
+			return &Error{Op: "delete network", Subject: n.Spec.Name + " with " + strings.Join(n.called(endpoints), ", "), Err: ErrInUse}
 		}
 		return n.tearDown()
 	})
@@ -206,14 +208,29 @@ func (n *Network) tearDown() error {
 	if err := errors.Join(errs...); err != nil {
 		return wrap("delete network", n.Spec.Name, err)
 	}
-	return wrap("delete network", n.Spec.Name, gone(os.Remove(n.recordPath())))
+	return wrap("delete network", n.Spec.Name, removeRecord(n.recordPath()))
 }
 
 func (n *Network) removeFolders() error {
 	endpoints := n.c.path("endpoints", n.Spec.Name)
-	return errors.Join(
+	halves, err := filepath.Glob(beside(filepath.Join(endpoints, "*"))) // of makers that were killed
+	for _, half := range halves {
+		err = errors.Join(err, gone(os.Remove(half)))
+	}
+	return errors.Join(err,
 		gone(os.Remove(filepath.Join(endpoints, ".lock"))), gone(os.Remove(endpoints)),
 		gone(os.Remove(n.c.path("joined", n.Spec.Name))), gone(os.Remove(n.c.path("names", n.Spec.Name))))
+}
+
+// called says what endpoints are called at the moment.
+func (n *Network) called(names []string) []string {
+	all := slices.Clone(names)
+	for i := range all {
+		if e, err := n.Endpoint(all[i]); err == nil {
+			all[i] = e.DNSName
+		}
+	}
+	return all
 }
 
 func (n *Network) endpointNames() ([]string, error) {

@@ -1,6 +1,8 @@
 package netdemo
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -33,6 +35,22 @@ func TestBridgeNetwork(t *testing.T) {
 	}
 	if !seen {
 		t.Error("no masqueraded flow")
+	}
+}
+
+// Each takes the first of the range that is free.
+func TestPublishFromRange(t *testing.T) {
+	c := newController(t)
+	n := newNetwork(t, c, NetworkSpec{Name: "front"})
+	for i, want := range []uint16{8080, 8081} {
+		_, e := connect(t, n, fmt.Sprintf("c%d", i), "8080-8081:80")
+		if got := e.Joined.Published[0].PortSpec; got.HostPort != want || got.HostPortLast != 0 {
+			t.Errorf("published %v; want %d", got, want)
+		}
+	}
+	_, err := n.Connect(newSandbox(t, "late"), EndpointSpec{Name: "late", Ports: parsePorts(t, "8080-8081:80")})
+	if !errors.Is(err, ErrPortInUse) {
+		t.Errorf("a third of two ports: %v; want ErrPortInUse", err)
 	}
 }
 

@@ -44,11 +44,10 @@ func (p *Pool) Request(holder string, want netip.Addr) (netip.Addr, error) {
 	var got netip.Addr
 	err := locked(p.leases.dir, func() error {
 		last, err := netip.ParseAddr(p.leases.holder(".last"))
-		if err != nil || !p.Range.Contains(last) {
-			last = p.Range.Masked().Addr()
+		if err == nil {
+			last = last.Next()
 		}
-		got, err = p.next(holder, last)
-		if err != nil {
+		if got, err = p.next(holder, last); err != nil {
 			return err
 		}
 		return p.leases.note(".last", got.String())
@@ -56,23 +55,28 @@ func (p *Pool) Request(holder string, want netip.Addr) (netip.Addr, error) {
 	return got, err
 }
 
-// next walks once round the range, starting behind last.
-func (p *Pool) next(holder string, last netip.Addr) (netip.Addr, error) {
-	for addr := last; ; {
-		addr = addr.Next()
-		if !addr.IsValid() || !p.Range.Contains(addr) {
-			addr = p.Range.Masked().Addr()
-		}
+// next walks once round the range, from start or, where that is outside, from the beginning.
+func (p *Pool) next(holder string, start netip.Addr) (netip.Addr, error) {
+	start = p.inRange(start)
+	for addr := start; ; {
 		if p.usable(addr) {
 			err := p.leases.take(addr.String(), holder)
 			if !errors.Is(err, fs.ErrExist) {
 				return addr, wrap("request address", addr.String(), err)
 			}
 		}
-		if addr == last {
+		if addr = p.inRange(addr.Next()); addr == start {
 			return netip.Addr{}, &Error{Op: "request address", Subject: p.Range.String(), Err: ErrPoolExhausted}
 		}
 	}
+}
+
+// inRange is addr, or the range's first where it is outside (or no address at all).
+func (p *Pool) inRange(addr netip.Addr) netip.Addr {
+	if p.Range.Contains(addr) {
+		return addr
+	}
+	return p.Range.Masked().Addr()
 }
 
 func (p *Pool) take(holder string, addr netip.Addr) error {

@@ -69,7 +69,7 @@ func TestPoolAsked(t *testing.T) {
 func TestPoolRange(t *testing.T) {
 	p := openPool(t, t.TempDir(), "10.0.0.0/16")
 	p.Range = netip.MustParsePrefix("10.0.5.0/30")
-	for _, want := range []string{"10.0.5.1", "10.0.5.2", "10.0.5.3", "10.0.5.0"} {
+	for _, want := range []string{"10.0.5.0", "10.0.5.1", "10.0.5.2", "10.0.5.3"} {
 		if a, err := p.Request("x", netip.Addr{}); err != nil || a.String() != want {
 			t.Errorf("Request = %v, %v; want %s", a, err, want)
 		}

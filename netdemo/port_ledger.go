@@ -18,16 +18,35 @@ type portLedger struct {
 	claims
 }
 
-// reserve takes the port of spec for holder, or with HostPort 0 the next free one of the range that
-// the kernel itself uses for its own choice (net.ipv4.ip_local_port_range).
+// reserve takes the port of spec for holder, or the first free one of spec's range, or with HostPort 0
+// the next free one of the range that the kernel itself uses for its own choice
+// (net.ipv4.ip_local_port_range).
 func (l portLedger) reserve(spec PortSpec, holder string) (PortSpec, error) {
 	err := locked(l.dir, func() error {
-		if spec.HostPort != 0 {
+		switch {
+		case spec.HostPort == 0:
+			return l.takeAny(&spec, holder)
+		case spec.HostPortLast != 0:
+			return l.takeFirst(&spec, holder)
+		default:
 			return l.take(spec, holder)
 		}
-		return l.takeAny(&spec, holder)
 	})
 	return spec, err
+}
+
+func (l portLedger) takeFirst(spec *PortSpec, holder string) error {
+	asked, last := *spec, spec.HostPortLast
+	spec.HostPortLast = 0
+	for ; spec.HostPort <= last; spec.HostPort++ {
+		if err := l.take(*spec, holder); !errors.Is(err, ErrPortInUse) {
+			return err
+		}
+		if spec.HostPort == last {
+			break // one more could be 0 again
+		}
+	}
+	return &Error{Op: "reserve port", Subject: asked.String(), Err: ErrPortInUse}
 }
 
 func (l portLedger) takeAny(spec *PortSpec, holder string) error {

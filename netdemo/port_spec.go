@@ -2,6 +2,7 @@ package netdemo
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -30,19 +31,42 @@ type PortSpec struct {
 	Proto         Protocol
 	HostIP        netip.Addr // not valid: every address of the host, of both families
 	HostPort      uint16     // 0: any free one
+	HostPortLast  uint16     `json:",omitempty"` // not 0: any free one from HostPort to this
 	ContainerPort uint16
 }
 
 func (p PortSpec) String() string {
-	host := fmt.Sprintf("%d", p.HostPort)
+	host := p.HostPorts()
 	if p.HostIP.IsValid() {
-		host = netip.AddrPortFrom(p.HostIP, p.HostPort).String()
+		host = net.JoinHostPort(p.HostIP.String(), host)
 	}
 	return fmt.Sprintf("%s:%d/%s", host, p.ContainerPort, p.Proto)
 }
 
+// HostPorts is "8080", or "8080-8090" for any one of these, or "0" for any at all.
+func (p PortSpec) HostPorts() string {
+	if p.HostPortLast == 0 {
+		return fmt.Sprint(p.HostPort)
+	}
+	return fmt.Sprintf("%d-%d", p.HostPort, p.HostPortLast)
+}
+
+// SetHostPorts reads what HostPorts gives.
+func (p *PortSpec) SetHostPorts(text string) error {
+	first, last, err := portRange(text)
+	if err != nil {
+		return err
+	}
+	p.HostPort, p.HostPortLast = uint16(first), 0
+	if last != first {
+		p.HostPortLast = uint16(last)
+	}
+	return nil
+}
+
 // ParsePorts reads the argument of docker run --publish: [[IP:]HOST[-HOST]:]PORT[-PORT][/PROTO]. An IPv6
-// address stands in brackets. A range gives one PortSpec for each port.
+// address stands in brackets. A range of container ports gives one PortSpec for each; for a single one a
+// range of host ports is what it may take its own from.
 func ParsePorts(text string) ([]PortSpec, error) {
 	fail := func(why string) ([]PortSpec, error) {
 		return nil, &Error{Op: "parse port", Subject: strconv.Quote(text), Err: fmt.Errorf("%w: %s", ErrInvalid, why)}
@@ -61,8 +85,8 @@ func ParsePorts(text string) ([]PortSpec, error) {
 		return fail("the container port is a number from 1 to 65535")
 	}
 	hostFirst, hostLast, err := portRange(host)
-	if host != "" && (err != nil || hostFirst != 0 && hostLast-hostFirst != last-first) {
-		return fail("the host port is a number from 0 to 65535, or a range as long as the container's")
+	if host != "" && (err != nil || hostFirst != 0 && hostLast-hostFirst != last-first && last != first) {
+		return fail("the host port is a number from 0 to 65535, or a range, as long as the container's if that is one")
 	}
 	var ip netip.Addr
 	if address != "" {
@@ -75,6 +99,9 @@ func ParsePorts(text string) ([]PortSpec, error) {
 		spec := PortSpec{Proto: Protocol(proto), HostIP: ip, ContainerPort: uint16(first + i)}
 		if hostFirst != 0 {
 			spec.HostPort = uint16(hostFirst + i)
+		}
+		if first == last && hostFirst != hostLast {
+			spec.HostPortLast = uint16(hostLast)
 		}
 		specs = append(specs, spec)
 	}

@@ -3,8 +3,10 @@ package netdemo
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +97,63 @@ func TestResolver(t *testing.T) {
 	wantNames(t, far.NS, "web", "172.18.0.3")
 	must(t, e.Disconnect(web))
 	wantNoName(t, far.NS, "web")
+}
+
+// Only the name changes: found it is as before, and the old name is another's to take.
+func TestRenameEndpoint(t *testing.T) {
+	c := newController(t)
+	n := newNetwork(t, c, NetworkSpec{Name: "front"})
+	sb := newSandbox(t, "0123456789ab")
+	resolver(t, c, sb, ResolverSpec{})
+	e, err := n.Connect(sb, EndpointSpec{Name: sb.ID, DNSName: "web", Aliases: []string{"site"}})
+	must(t, err)
+	wantNames(t, sb.NS, "web", "172.17.0.2")
+	must(t, e.Rename("Shop"))
+	wantNames(t, sb.NS, "shop", "172.17.0.2")
+	wantNames(t, sb.NS, "site", "172.17.0.2")
+	wantNames(t, sb.NS, sb.ID, "172.17.0.2")
+	wantNoName(t, sb.NS, "web")
+	if got, err := lookup(t, sb.NS, "172.17.0.2", ""); err != nil || got[0] != "Shop.front." {
+		t.Errorf("PTR = %v, %v", got, err)
+	}
+	must(t, e.Rename("shop")) // the same in the DNS
+	wantNames(t, sb.NS, "shop", "172.17.0.2")
+	if err := e.Rename("a b"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("renamed to \"a b\": %v", err)
+	}
+	found, err := n.Endpoint(sb.ID)
+	must(t, err)
+	must(t, found.Disconnect(sb))
+	left, err := os.ReadDir(c.path("names", "front"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("names left: %v, %v", left, err)
+	}
+}
+
+// A maker that is killed leaves an address and half a record.
+func TestForgetEndpoint(t *testing.T) {
+	c := newController(t)
+	n := newNetwork(t, c, NetworkSpec{Name: "front"})
+	dead := &Endpoint{c: c, Network: "front", Name: "dead"}
+	_, err := n.requestFrom(n.Spec.Subnet, dead.holder(), netip.Addr{})
+	must(t, err)
+	must(t, os.WriteFile(beside(dead.recordPath()), []byte("{"), 0o600))
+	_, alive := connect(t, n, "alive")
+	must(t, n.Forget("dead"))
+	must(t, n.Forget("alive"))
+	pool, err := n.pool(n.Spec.Subnet)
+	must(t, err)
+	leases, err := pool.Leases()
+	if err != nil || len(leases) != 2 || leases[1].Addr != alive.Address {
+		t.Errorf("leases = %v, %v; want those of the gateway and of alive", leases, err)
+	}
+	if _, err := os.Stat(beside(dead.recordPath())); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half a record: %v; want none", err)
+	}
+	// Of what nobody forgot, the network's removal takes half records along.
+	shut := newNetwork(t, c, NetworkSpec{Name: "shut"})
+	must(t, os.WriteFile(beside((&Endpoint{c: c, Network: "shut", Name: "dead"}).recordPath()), []byte("{"), 0o600))
+	must(t, shut.Delete())
 }
 
 // TestResolverUpstream puts a name server on the host's loopback, where no container can reach it.

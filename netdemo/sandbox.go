@@ -211,7 +211,7 @@ func (e *Endpoint) dropMembership() error {
 	if dir.holder(e.Network) != e.Name {
 		return nil // the join was refused because another endpoint is there
 	}
-	err := errors.Join(gone(os.Remove(e.joinedPath())), dir.release(e.Network))
+	err := errors.Join(removeRecord(e.joinedPath()), dir.release(e.Network))
 	os.Remove(dir.dir) // fails while the sandbox is on another network
 	return err
 }

@@ -1,6 +1,7 @@
 package netdemo
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -11,16 +12,18 @@ import (
 
 // NetworkSpec describes a network: docker network create.
 type NetworkSpec struct {
-	Name     string
-	Bridge   string       // name of the bridge; "br-" and 12 digits of the id when empty
-	Subnet   netip.Prefix // IPv4; a free one of Docker's default subnets when not valid
-	Range    netip.Prefix // the part of Subnet to hand out; all of it when not valid
-	Gateway  netip.Addr   // the bridge's address; the first of Subnet when not valid
-	Subnet6  netip.Prefix // IPv6; none when not valid
-	Gateway6 netip.Addr   // the first of Subnet6 when not valid
-	MTU      int          // bytes; 0 is the kernel's 1500
-	Internal bool         // no way in or out, not even a default route
-	Proxy    bool         // publish with the userland proxy (Docker's default); else by DNAT alone, with hairpin
+	Name   string
+	Bridge string       // name of the bridge; "br-" and 12 digits of the id when empty
+	Subnet netip.Prefix // IPv4; a free one of Docker's default subnets when not valid
+	// AnySubnet is set by CreateNetwork when it chose Subnet: another time it may be another one.
+	AnySubnet bool         `json:",omitempty"`
+	Range     netip.Prefix // the part of Subnet to hand out; all of it when not valid
+	Gateway   netip.Addr   // the bridge's address; the first of Subnet when not valid
+	Subnet6   netip.Prefix // IPv6; none when not valid
+	Gateway6  netip.Addr   // the first of Subnet6 when not valid
+	MTU       int          // bytes; 0 is the kernel's 1500
+	Internal  bool         // no way in or out, not even a default route
+	Proxy     bool         // publish with the userland proxy (Docker's default); else by DNAT alone, with hairpin
 }
 
 // Validate names everything that is wrong with the spec.
@@ -60,7 +63,8 @@ func prepend(first any, rest []any) []any { return append([]any{first}, rest...)
 
 // EndpointSpec describes a container's place on a network: docker network connect.
 type EndpointSpec struct {
-	Name     string           // the container's name: unique on the network, and its name in the DNS
+	Name     string           // what it is found by: unique on the network, and a name in the DNS
+	DNSName  string           // what its address is called; Name when empty. It may change: Rename
 	Aliases  []string         // more names; several containers may have the same
 	Address  netip.Addr       // asked for; the next free one when not valid
 	Address6 netip.Addr       // the same for IPv6
@@ -71,7 +75,7 @@ type EndpointSpec struct {
 // Validate names everything that is wrong with the spec.
 func (s EndpointSpec) Validate() error {
 	var errs []error
-	for _, name := range append([]string{s.Name}, s.Aliases...) {
+	for _, name := range append([]string{s.Name, cmp.Or(s.DNSName, s.Name)}, s.Aliases...) {
 		if !validName(name) {
 			errs = append(errs, fmt.Errorf("%w: name %q: letters, digits, and _ . - inside, at most 63", ErrInvalid, name))
 		}

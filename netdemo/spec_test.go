@@ -14,16 +14,17 @@ func TestParsePorts(t *testing.T) {
 	any := PortSpec{}.HostIP
 	local := netip.MustParseAddr("127.0.0.1")
 	for text, want := range map[string][]PortSpec{
-		"80":                 {{TCP, any, 0, 80}},
-		"8080:80":            {{TCP, any, 8080, 80}},
-		"8080:80/udp":        {{UDP, any, 8080, 80}},
-		"127.0.0.1:8080:80":  {{TCP, local, 8080, 80}},
-		"127.0.0.1::80":      {{TCP, local, 0, 80}},
-		"[::1]:8080:80":      {{TCP, netip.MustParseAddr("::1"), 8080, 80}},
-		"8080-8081:80-81":    {{TCP, any, 8080, 80}, {TCP, any, 8081, 81}},
-		"80-81/tcp":          {{TCP, any, 0, 80}, {TCP, any, 0, 81}},
-		"0:80":               {{TCP, any, 0, 80}},
-		"65535:65535/tcp":    {{TCP, any, 65535, 65535}},
+		"80":                 {{TCP, any, 0, 0, 80}},
+		"8080:80":            {{TCP, any, 8080, 0, 80}},
+		"8080:80/udp":        {{UDP, any, 8080, 0, 80}},
+		"127.0.0.1:8080:80":  {{TCP, local, 8080, 0, 80}},
+		"127.0.0.1::80":      {{TCP, local, 0, 0, 80}},
+		"[::1]:8080:80":      {{TCP, netip.MustParseAddr("::1"), 8080, 0, 80}},
+		"8080-8081:80-81":    {{TCP, any, 8080, 0, 80}, {TCP, any, 8081, 0, 81}},
+		"80-81/tcp":          {{TCP, any, 0, 0, 80}, {TCP, any, 0, 0, 81}},
+		"0:80":               {{TCP, any, 0, 0, 80}},
+		"65535:65535/tcp":    {{TCP, any, 65535, 0, 65535}},
+		"8080-8082:80":       {{TCP, any, 8080, 8082, 80}},
 		"8080-8082:80-81":    nil,
 		"":                   nil,
 		"0":                  nil,
@@ -41,6 +42,12 @@ func TestParsePorts(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); err == nil && diff != "" {
 			t.Errorf("ParsePorts(%q) (-want +got):\n%s", text, diff)
+		}
+		for _, p := range got {
+			var again PortSpec
+			if err := again.SetHostPorts(p.HostPorts()); err != nil || again.HostPort != p.HostPort || again.HostPortLast != p.HostPortLast {
+				t.Errorf("SetHostPorts(%q) = %v, %v", p.HostPorts(), again, err)
+			}
 		}
 	}
 }
