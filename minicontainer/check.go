@@ -24,12 +24,24 @@ func checkHostConfig(h *HostConfig) error {
 	if h.AutoRemove && h.RestartPolicy.Name != "" && h.RestartPolicy.Name != "no" {
 		return invalidf("can't create 'AutoRemove' container with restart policy")
 	}
-	switch t := h.LogConfig.Type; t {
-	case "", "json-file", "none":
-	default:
-		return invalidf("logger: no log driver named '%s' is registered: there are json-file and none", t)
+	if err := checkLogs(h.LogConfig); err != nil {
+		return err
 	}
 	return checkLimits(&h.Resources)
+}
+
+func checkLogs(c LogConfig) error {
+	switch c.Type {
+	case "", "json-file", "none":
+	default:
+		return invalidf("logger: no log driver named '%s' is registered: there are json-file and none", c.Type)
+	}
+	for name := range c.Config {
+		if name != "max-size" && name != "max-file" {
+			return invalidf("unknown log opt '%s': there are max-size and max-file", name)
+		}
+	}
+	return nil
 }
 
 func checkLimits(r *Resources) error {
@@ -66,8 +78,9 @@ func storageSize(options map[string]string) (uint64, error) {
 }
 
 // resolveModes replaces the names of other containers by their ids, so that a
-// later rename changes nothing.
-func (e *Engine) resolveModes(h *HostConfig) error {
+// later rename changes nothing. Whose network is shared, its name is too.
+func (e *Engine) resolveModes(c *Container) error {
+	h := &c.HostConfig
 	for _, mode := range []*string{&h.NetworkMode, &h.IpcMode, &h.PidMode} {
 		ref, is := strings.CutPrefix(*mode, "container:")
 		if !is {
@@ -79,5 +92,13 @@ func (e *Engine) resolveModes(h *HostConfig) error {
 		}
 		*mode = "container:" + id
 	}
-	return nil
+	id, shares := strings.CutPrefix(h.NetworkMode, "container:")
+	if !shares {
+		return nil
+	}
+	other, err := e.Read(id)
+	if err == nil {
+		c.Config.Hostname, c.Config.Domainname = other.Config.Hostname, other.Config.Domainname
+	}
+	return err
 }

@@ -83,7 +83,10 @@ func (e *Engine) plan(o Options, img *image.Image) (*Container, error) {
 	if err := checkHostConfig(&c.HostConfig); err != nil {
 		return nil, err
 	}
-	if err := e.resolveModes(&c.HostConfig); err != nil {
+	if err := e.resolveModes(c); err != nil {
+		return nil, err
+	}
+	if err := e.resolveLinks(&c.HostConfig); err != nil {
 		return nil, err
 	}
 	if c.Config.Hostname == "" && c.HostConfig.UTSMode != "host" {

@@ -76,6 +76,10 @@ func (e *Engine) Details(ref string, size bool) (*Details, error) {
 	if d.Mounts == nil {
 		d.Mounts = []MountPoint{}
 	}
+	d.HostConfig.Links = e.linksNow(c)
+	if d.HostConfig.MemorySwap == 0 {
+		d.HostConfig.MemorySwap = 2 * c.HostConfig.Memory // what 0 means
+	}
 	d.NetworkSettings = detailedNetwork(c)
 	if d.GraphDriver, err = e.graphDriver(c); err != nil || !size {
 		return d, err

@@ -83,7 +83,10 @@ func (e *Engine) join(c *Container, ns *netdemo.Namespace, network string, publi
 		return err
 	}
 	settings := c.NetworkSettings.Networks[network]
-	spec, err := c.endpointSpec(settings, network)
+	if err := mayAsk(n, settings.Asked); err != nil {
+		return err
+	}
+	spec, err := c.endpointSpec(settings)
 	if err != nil {
 		return err
 	}
@@ -120,16 +123,22 @@ func connect(n *netdemo.Network, sb *netdemo.Sandbox, spec netdemo.EndpointSpec)
 	return n.Connect(sb, spec)
 }
 
-func (c *Container) endpointSpec(s *EndpointSettings, network string) (netdemo.EndpointSpec, error) {
-	spec := netdemo.EndpointSpec{Name: c.PlainName(), Aliases: slices.Clone(s.Aliases)}
-	if network != "bridge" { // names are for networks that somebody made
-		spec.Aliases = append(spec.Aliases, ShortID(c.ID))
+// mayAsk: an address of a subnet that nobody chose may be outside of it tomorrow.
+func mayAsk(n *netdemo.Network, address string) error {
+	switch {
+	case address == "":
+	case n.Spec.Name == "bridge":
+		return invalidf("user specified IP address is supported on user defined networks only")
+	case n.Spec.AnySubnet:
+		return invalidf("user specified IP address is supported only when connecting to networks with user configured subnets")
 	}
+	return nil
+}
+
+func (c *Container) endpointSpec(s *EndpointSettings) (netdemo.EndpointSpec, error) {
+	spec := netdemo.EndpointSpec{Name: c.endpointName(), DNSName: c.PlainName(), Aliases: slices.Clone(s.Aliases)}
 	var err error
 	if s.Asked != "" {
-		if network == "bridge" {
-			return spec, invalidf("user specified IP address is supported on user defined networks only")
-		}
 		if spec.Address, err = netip.ParseAddr(s.Asked); err != nil {
 			return spec, invalidf("invalid IPv4 address: %s", s.Asked)
 		}
@@ -144,7 +153,7 @@ func (c *Container) endpointSpec(s *EndpointSettings, network string) (netdemo.E
 func (s *EndpointSettings) fill(n *netdemo.Network, ep *netdemo.Endpoint) {
 	s.NetworkID, s.EndpointID, s.MacAddress = n.ID, ep.ID, ep.MAC
 	s.IPAddress, s.IPPrefixLen = ep.Address.String(), n.Spec.Subnet.Bits()
-	s.Gateway, s.EndpointName = n.Spec.Gateway.String(), ep.Name
+	s.Gateway = n.Spec.Gateway.String()
 }
 
 // Clear forgets what the networks gave; what was asked for stays.
@@ -181,16 +190,43 @@ func (e *Engine) leaveNetworks(c *Container) error {
 	return nets.DropSandbox(c.ID)
 }
 
-// leave finds the endpoint by the name that it was made under: the container
-// may have another one by now, or have died before it wrote that down.
-func leave(n *netdemo.Network, c *Container) error {
-	name := c.PlainName()
-	if s := c.NetworkSettings.Networks[n.Spec.Name]; s != nil && s.EndpointName != "" {
-		name = s.EndpointName
-	}
-	ep, err := n.Endpoint(name)
-	if errors.Is(err, netdemo.ErrNotFound) {
+// renameEndpoints tells the networks what the container is called now.
+func (e *Engine) renameEndpoints(c *Container) error {
+	if len(c.NetworkSettings.Networks) == 0 {
 		return nil
+	}
+	nets, err := e.Networks()
+	if err != nil {
+		return err
+	}
+	for name := range c.NetworkSettings.Networks {
+		n, findErr := nets.Network(name)
+		if findErr == nil {
+			findErr = renameEndpoint(n, c)
+		}
+		if !errors.Is(findErr, netdemo.ErrNotFound) { // it is not running
+			err = errors.Join(err, findErr)
+		}
+	}
+	return err
+}
+
+func renameEndpoint(n *netdemo.Network, c *Container) error {
+	ep, err := n.Endpoint(c.endpointName())
+	if err != nil {
+		return err
+	}
+	return ep.Rename(c.PlainName())
+}
+
+// endpointName is what the container's endpoints are found by. Not its name, which
+// may be another's tomorrow; the short id is also a name in the DNS, as with Docker.
+func (c *Container) endpointName() string { return ShortID(c.ID) }
+
+func leave(n *netdemo.Network, c *Container) error {
+	ep, err := n.Endpoint(c.endpointName())
+	if errors.Is(err, netdemo.ErrNotFound) {
+		return n.Forget(c.endpointName())
 	}
 	if err != nil {
 		return err

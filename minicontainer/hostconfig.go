@@ -126,8 +126,6 @@ type EndpointSettings struct {
 	EndpointID  string
 	Gateway     string
 	IPPrefixLen int
-	// EndpointName is the container's name at the time it was connected.
-	EndpointName string `json:",omitempty"`
 	// Asked keeps the address that was asked for, across restarts.
 	Asked string `json:",omitempty"`
 }

@@ -108,8 +108,15 @@ func (e *Engine) ConnectNetwork(network, ref string, s EndpointSettings) error {
 			return conflictf("container cannot be connected to network %s: container is using the host's network", name)
 		case mode.Kind == netdemo.ModeContainer:
 			return conflictf("container sharing network namespace with another container or host cannot be connected to any other network")
-		case c.NetworkSettings.Networks[name] != nil:
+		case c.NetworkSettings.Networks[name] != nil && c.State.Running:
 			return conflictf("endpoint with name %s already exists in network %s", c.PlainName(), name)
+		}
+		n, err := e.Network(name)
+		if err != nil {
+			return err
+		}
+		if err := mayAsk(n, s.IPAddress); err != nil {
+			return err
 		}
 		s.Asked = s.IPAddress
 		c.NetworkSettings.Networks[name] = &s
@@ -146,7 +153,7 @@ func (e *Engine) DisconnectNetwork(network, ref string) error {
 			return conflictf("container %s is not connected to network %s", c.ID, strings.TrimSpace(name))
 		}
 		if c.State.Running {
-			if err := e.unplug(name, s.EndpointName, c); err != nil {
+			if err := e.unplug(name, c); err != nil {
 				return err
 			}
 		}
@@ -158,12 +165,12 @@ func (e *Engine) DisconnectNetwork(network, ref string) error {
 
 // unplug disconnects with the sandbox open, whose default route may have to
 // move to another network.
-func (e *Engine) unplug(network, endpoint string, c *Container) error {
+func (e *Engine) unplug(network string, c *Container) error {
 	n, err := e.Network(network)
 	if err != nil {
 		return err
 	}
-	ep, err := n.Endpoint(endpoint)
+	ep, err := n.Endpoint(c.endpointName())
 	if errors.Is(err, netdemo.ErrNotFound) {
 		return nil
 	}

@@ -47,11 +47,9 @@ func portSpec(port string, b PortBinding) (netdemo.PortSpec, error) {
 	}
 	spec := netdemo.PortSpec{Proto: proto, ContainerPort: number}
 	if b.HostPort != "" {
-		n, err := strconv.ParseUint(b.HostPort, 10, 16)
-		if err != nil {
+		if err := spec.SetHostPorts(b.HostPort); err != nil {
 			return spec, invalidf("Invalid hostPort: %s", b.HostPort)
 		}
-		spec.HostPort = uint16(n)
 	}
 	if b.HostIP != "" && b.HostIP != "0.0.0.0" {
 		if spec.HostIP, err = netip.ParseAddr(b.HostIP); err != nil {

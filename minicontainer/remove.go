@@ -75,7 +75,7 @@ func (e *Engine) RemoveLocked(c *Container, o RemoveOptions) error {
 	if err := e.dropVolumes(c, o.Volumes); err != nil {
 		return err
 	}
-	if err := errors.Join(e.dropName(c.PlainName(), c.ID), os.RemoveAll(e.shimDir(c.ID))); err != nil {
+	if err := errors.Join(e.dropName(c.PlainName(), c.ID), os.RemoveAll(e.shimDir(c.ID)), os.RemoveAll(e.linkersDir(c.ID))); err != nil {
 		return err
 	}
 	return removeFolder(e.containerDir(c.ID))

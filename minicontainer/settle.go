@@ -74,6 +74,7 @@ func (e *Engine) TakeDown(c *Container, box *oci.Container) error {
 		e.deleteBox(c.ID, box),
 		e.unmountRoot(c),
 		unmountAbove(e.File(c.ID, "shm")),
+		e.dropLinks(c),
 		<-left,
 	)
 }

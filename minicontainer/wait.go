@@ -100,7 +100,10 @@ func (e *Engine) Rename(ref, name string) error {
 	if err := e.claimName(name, c.ID); err != nil {
 		return err
 	}
-	_, err = e.Change(c.ID, func(c *Container) error { c.Name = "/" + name; return nil })
+	_, err = e.Change(c.ID, func(c *Container) error {
+		c.Name = "/" + name
+		return e.renameEndpoints(c)
+	})
 	if err != nil {
 		return errors.Join(err, e.dropName(name, c.ID))
 	}

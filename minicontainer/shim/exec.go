@@ -19,7 +19,7 @@ func (s *shim) exec(line *minicontainer.Line, a *admitted) {
 	defer detach() // the caller reads to the end: our copies must go
 	ended, pid, err := s.startExec(own, a)
 	if err != nil {
-		line.Send(minicontainer.Reply{Error: err.Error(), Code: startCode(err)})
+		line.Send(minicontainer.Reply{Error: err.Error(), Code: max(startCode(err), 126)}) // never 125, which is run's
 		return
 	}
 	line.Send(minicontainer.Reply{Started: true, Pid: pid})

@@ -116,11 +116,7 @@ func (l *life) writeHosts() error {
 	if l.c.Config.Domainname != "" {
 		name += "." + l.c.Config.Domainname + " " + l.c.Config.Hostname
 	}
-	links, err := l.linkedAddresses()
-	if err != nil {
-		return err
-	}
-	text = netdemo.HostsFile(name, own, links) + text + string(l.extraHosts())
+	text = netdemo.HostsFile(name, own, l.linkedAddresses()) + text + string(l.extraHosts())
 	return os.WriteFile(l.c.HostsPath, []byte(text), 0o644)
 }
 

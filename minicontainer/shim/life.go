@@ -37,6 +37,7 @@ func (s *shim) start() error {
 		for _, step := range []func() error{
 			l.claim,       // the record says that from here on there may be something
 			l.mountRoot,   // the image's layers and the container's own
+			l.linkUp,      // those that it is linked to run, and know of it
 			l.writeFiles,  // hostname, resolv.conf; hosts when the address is known
 			l.writeBundle, // config.json
 			l.openLog,     // where the output goes
@@ -52,6 +53,9 @@ func (s *shim) start() error {
 		return nil
 	})
 	s.life = l
+	if err == nil {
+		s.engine.TellLinkers(s.id)
+	}
 	return err
 }
 

@@ -86,7 +86,7 @@ func (l *life) serveNames() error {
 	}
 	spec := netdemo.ResolverSpec{Links: map[string]string{}}
 	for _, link := range l.c.HostConfig.Links {
-		name, alias := splitLink(link)
+		name, alias := minicontainer.SplitLink(link)
 		spec.Links[alias] = name
 	}
 	if spec.Upstreams, err = l.upstreams(); err != nil {
@@ -128,39 +128,38 @@ func (l *life) upstreams() ([]netip.AddrPort, error) {
 	return netdemo.ParseUpstreams(f)
 }
 
-// splitLink reads --link NAME[:ALIAS].
-func splitLink(link string) (name, alias string) {
-	name, alias, found := strings.Cut(strings.TrimPrefix(link, "/"), ":")
-	if !found {
-		alias = name
-	}
-	return name, alias
-}
-
 // linkedAddresses are the entries that --link makes in /etc/hosts on the network
-// "bridge", which has no names.
-func (l *life) linkedAddresses() (map[string]netip.Addr, error) {
-	if l.named() || len(l.c.HostConfig.Links) == 0 {
-		return nil, nil
-	}
+// "bridge", which has no names. What has ended since has no address.
+func (l *life) linkedAddresses() map[string]netip.Addr {
 	all := map[string]netip.Addr{}
+	if l.named() {
+		return all
+	}
 	for _, link := range l.c.HostConfig.Links {
-		name, alias := splitLink(link)
-		other, err := l.engine.Inspect(name)
+		ref, alias := minicontainer.SplitLink(link)
+		other, err := l.engine.Inspect(ref)
 		if err != nil {
-			return nil, fmt.Errorf("could not get container for %s: %w", name, err)
+			continue
 		}
 		s := other.NetworkSettings.Networks["bridge"]
-		if !other.State.Running || s == nil {
-			return nil, fmt.Errorf("cannot link to a non running container: %s AS %s", other.Name, l.c.Name+"/"+alias)
+		if s == nil {
+			continue
 		}
 		addr, err := netip.ParseAddr(s.IPAddress)
 		if err != nil {
-			return nil, err
+			continue
 		}
-		for _, n := range []string{alias, other.PlainName(), other.Config.Hostname} {
-			all[n] = addr
+		for _, name := range []string{alias, other.PlainName(), other.Config.Hostname} {
+			all[name] = addr
 		}
 	}
-	return all, nil
+	return all
+}
+
+// linkUp is for links on the network "bridge": what they lead to must run.
+func (l *life) linkUp() error {
+	if l.named() {
+		return nil
+	}
+	return l.engine.NoteLinks(l.c)
 }

@@ -116,6 +116,10 @@ func (s *shim) finish(code int) {
 // fail is the end of a first life that never began.
 func (s *shim) fail(line *minicontainer.Line, err error) {
 	code := startCode(err)
-	s.takeDownFailed(err, code)
+	recorded := code
+	if code == 125 { // that is what run ends with; of the container Docker says 128
+		recorded = 128
+	}
+	s.takeDownFailed(err, recorded)
 	line.Send(minicontainer.Reply{Error: err.Error(), Code: code})
 }
