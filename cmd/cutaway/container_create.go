@@ -36,7 +36,7 @@ func (p *program) containerCreate() *cobra.Command {
 
 func (p *program) create(cmd *cobra.Command, e api.Backend, f *runFlags, args []string) (*minicontainer.Container, error) {
 	if err := checkTerminal(f.tty && f.interactive && !f.detach && len(f.attach) == 0, p.in); err != nil {
-		return nil, err
+		return nil, p.dockerError(err)
 	}
 	o, err := f.options(args, cmd.Flags().Changed)
 	if err != nil {

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -51,7 +55,7 @@ func (f *runFlags) addProcess(flags *pflag.FlagSet) {
 	flags.StringArrayVarP(&f.label, "label", "l", nil, "set meta data on a container")
 	flags.StringArrayVar(&f.labelFile, "label-file", nil, "read in a line delimited file of labels")
 	flags.StringArrayVar(&f.expose, "expose", nil, "expose a port or a range of ports")
-	flags.StringArrayVarP(&f.attach, "attach", "a", nil, "attach to STDIN, STDOUT or STDERR")
+	flags.VarP(attachFlag{&f.attach}, "attach", "a", "attach to STDIN, STDOUT or STDERR")
 	flags.BoolVarP(&f.tty, "tty", "t", false, "allocate a pseudo-TTY")
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "keep STDIN open even if not attached")
 	flags.BoolVar(&f.init, "init", false, "run an init inside the container that forwards signals and reaps processes")
@@ -132,3 +136,19 @@ func (f *runFlags) addLimits(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.oomKillDisable, "oom-kill-disable", false, "disable OOM killer")
 	flags.StringVar(&f.cgroupParent, "cgroup-parent", "", "optional parent cgroup for the container")
 }
+
+// attachFlag collects the streams of --attach.
+type attachFlag struct{ streams *[]string }
+
+func (a attachFlag) Set(text string) error {
+	stream := strings.ToLower(text)
+	if !slices.Contains([]string{"stdin", "stdout", "stderr"}, stream) {
+		return errors.New("valid streams are STDIN, STDOUT and STDERR")
+	}
+	*a.streams = append(*a.streams, stream)
+	return nil
+}
+
+func (a attachFlag) String() string { return "" }
+
+func (a attachFlag) Type() string { return "list" }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +45,7 @@ func checkTerminal(wanted bool, in *os.File) error {
 }
 
 func (f *frontEnd) wants(stream string) bool {
-	return len(f.only) == 0 || slices.ContainsFunc(f.only, func(s string) bool { return strings.EqualFold(s, stream) })
+	return len(f.only) == 0 || slices.Contains(f.only, stream)
 }
 
 // stay opens our ends, has something joined to them, and stays with it to its

@@ -102,7 +102,7 @@ func (f *runFlags) ports(o *minicontainer.Options) error {
 				b.HostIP = s.HostIP.String()
 			}
 			if s.HostPort != 0 {
-				b.HostPort = strconv.Itoa(int(s.HostPort))
+				b.HostPort = s.HostPorts()
 			}
 			if o.Host.PortBindings == nil {
 				o.Host.PortBindings = map[string][]minicontainer.PortBinding{}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -13,25 +14,29 @@ import (
 	"cutaway/minicontainer"
 	"cutaway/minicontainer/api"
 	"cutaway/unionfs/image"
+	"cutaway/volumedemo"
 )
 
 func (p *program) containerInspect() *cobra.Command {
 	var format, kind string
 	var size bool
 	cmd := p.dockerCommand(&cobra.Command{
-		Use: "inspect [OPTIONS] NAME|ID [NAME|ID...]", Short: "Return low-level information on containers, images and networks", Args: atLeast(1),
+		Use: "inspect [OPTIONS] NAME|ID [NAME|ID...]", Short: "Return low-level information on containers, images, networks and volumes", Args: atLeast(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return p.withEngine(func(e api.Backend) error { return p.inspect(e, args, format, kind, size) })
 		},
 	})
 	formatFlag(cmd.Flags(), &format, "f")
-	cmd.Flags().StringVar(&kind, "type", "", "return JSON for specified type: container, image, network")
+	cmd.Flags().StringVar(&kind, "type", "", "return JSON for specified type: container, image, network, volume")
 	cmd.Flags().BoolVarP(&size, "size", "s", false, "display total file sizes if the type is container")
 	return cmd
 }
 
-// inspect looks for a container, then an image, then a network of each name.
+// inspect looks for a container, then an image, a network, a volume of each name.
 func (p *program) inspect(e api.Backend, refs []string, format, kind string, size bool) error {
+	if kinds := []string{"container", "image", "network", "volume"}; kind != "" && !slices.Contains(kinds, kind) {
+		return fmt.Errorf("unknown type: %q: must be one of %s", kind, strings.Join(kinds, ", "))
+	}
 	found, problems := []any{}, []string{}
 	for _, ref := range refs {
 		object, err := p.lookUp(e, ref, kind, size)
@@ -74,6 +79,15 @@ func (p *program) lookUp(e api.Backend, ref, kind string, size bool) (object any
 		}
 		if kind != "" {
 			return nil, err
+		}
+	}
+	if kind == "" || kind == "volume" {
+		err = p.withVolumes(func(_ *minicontainer.Engine, s *volumedemo.Store) (err error) {
+			object, err = s.Inspect(ref)
+			return err
+		})
+		if err == nil || kind != "" {
+			return object, err
 		}
 	}
 	return nil, minicontainer.NewInvalid("No such object: " + ref)

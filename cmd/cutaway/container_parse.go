@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,14 +36,12 @@ func (f *runFlags) options(args []string, changed func(string) bool) (o minicont
 	if changed("entrypoint") {
 		c.Entrypoint = []string{f.entrypoint} // [""] takes the image's away
 	}
-	if c.Env, err = variables(f.envFile, f.env, true); err != nil {
+	if c.Env, err = environment(f.envFile, f.env); err != nil {
 		return o, err
 	}
-	labels, err := variables(f.labelFile, f.label, false)
-	if err != nil {
+	if c.Labels, err = labels(f.labelFile, f.label); err != nil {
 		return o, err
 	}
-	c.Labels = pairs(labels)
 	if c.StopSignal != "" {
 		if _, err := minicontainer.ParseSignal(c.StopSignal); err != nil {
 			return o, err
@@ -55,25 +55,20 @@ func (f *runFlags) options(args []string, changed func(string) bool) (o minicont
 	return o, nil
 }
 
-// variables reads files of NAME=VALUE lines, then the ones given. A NAME alone
+// environment reads files of NAME=VALUE lines, then the ones given. A NAME alone
 // takes its value from here, or is left out where there is none.
-func variables(files, given []string, fromHere bool) ([]string, error) {
-	var all []string
-	for _, file := range files {
-		lines, err := readLines(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, lines...)
+func environment(files, given []string) ([]string, error) {
+	all, err := readPairs(files)
+	if err != nil {
+		return nil, err
 	}
-	all = append(all, given...)
 	var out []string
-	for _, entry := range all {
+	for _, entry := range append(all, given...) {
 		name, _, found := strings.Cut(entry, "=")
 		if name == "" {
 			return nil, fmt.Errorf("invalid environment variable: %s", entry)
 		}
-		if !found && fromHere {
+		if !found {
 			value, there := os.LookupEnv(name)
 			if !there {
 				continue
@@ -83,6 +78,35 @@ func variables(files, given []string, fromHere bool) ([]string, error) {
 		out = append(out, entry)
 	}
 	return out, nil
+}
+
+// labels reads files of NAME=VALUE lines, of which a NAME alone is left out, and
+// then the ones given, of which it is a label without a value.
+func labels(files, given []string) (map[string]string, error) {
+	all, err := readPairs(files)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(line string) bool { return !strings.Contains(line, "=") })
+	return pairs(append(all, given...)), nil
+}
+
+// readPairs reads the lines of files; a name has no white space in it.
+func readPairs(files []string) ([]string, error) {
+	var all []string
+	for _, file := range files {
+		lines, err := readLines(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range lines {
+			if name, _, _ := strings.Cut(line, "="); name == "" || strings.ContainsAny(name, " \t") {
+				return nil, fmt.Errorf("%s: line %q: NAME=VALUE is wanted, NAME without white space", file, line)
+			}
+		}
+		all = append(all, lines...)
+	}
+	return all, nil
 }
 
 func readLines(file string) ([]string, error) {
@@ -161,13 +185,10 @@ func (f *runFlags) networks(o *minicontainer.Options) error {
 	h := &o.Host
 	h.NetworkMode = f.network
 	h.Links, h.DNS, h.DNSSearch, h.DNSOptions = f.link, f.dns, f.dnsSearch, f.dnsOption
-	for _, entry := range f.addHost {
-		name, addr, found := strings.Cut(entry, ":")
-		if !found || name == "" || addr == "" {
-			return fmt.Errorf("bad format for add-host: %q", entry)
-		}
+	var err error
+	if h.ExtraHosts, err = extraHosts(f.addHost); err != nil {
+		return err
 	}
-	h.ExtraHosts = f.addHost
 	mode := f.network
 	if mode == "default" {
 		mode = "bridge"
@@ -192,6 +213,26 @@ func (f *runFlags) networks(o *minicontainer.Options) error {
 		o.Networks = map[string]minicontainer.EndpointSettings{mode: {Aliases: f.alias, IPAddress: f.ip}}
 	}
 	return nil
+}
+
+// extraHosts reads NAME:ADDRESS or NAME=ADDRESS, of which the second suits IPv6.
+func extraHosts(given []string) ([]string, error) {
+	var all []string
+	for _, entry := range given {
+		name, addr, found := strings.Cut(entry, "=")
+		if !found {
+			name, addr, found = strings.Cut(entry, ":")
+		}
+		addr = strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
+		if !found || name == "" {
+			return nil, fmt.Errorf("bad format for add-host: %q", entry)
+		}
+		if _, err := netip.ParseAddr(addr); err != nil && addr != "host-gateway" {
+			return nil, fmt.Errorf("invalid IP address in add-host: %q", addr)
+		}
+		all = append(all, name+":"+addr)
+	}
+	return all, nil
 }
 
 func (f *runFlags) mounts(o *minicontainer.Options) error {

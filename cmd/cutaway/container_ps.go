@@ -95,8 +95,21 @@ func (p *program) ps(e api.Backend, f *psFlags) error {
 	return printListing(p.out, l, f.format, rows)
 }
 
+// shellWords is a command as one would type it: an argument that a shell would
+// take apart stands in quotes.
+func shellWords(path string, args []string) string {
+	words := []string{path}
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " ") {
+			arg = "'" + arg + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}
+
 func rowOf(c *minicontainer.Container, whole bool) psRow {
-	command := strings.Join(append([]string{c.Path}, c.Args...), " ")
+	command := shellWords(c.Path, c.Args)
 	r := psRow{ID: c.ID, Image: c.Config.Image, Names: c.PlainName(), CreatedAt: c.Created.Local().Format("2006-01-02 15:04:05 -0700 MST"),
 		RunningFor: image.Ago(time.Since(c.Created)), Status: c.State.Text(time.Now()), State: c.State.Status(),
 		Ports: portsText(c.NetworkSettings.Ports), labels: c.Config.Labels}

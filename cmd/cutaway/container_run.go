@@ -30,7 +30,7 @@ func (p *program) containerRun() *cobra.Command {
 
 func (p *program) run(cmd *cobra.Command, e api.Backend, f *runFlags, args []string) error {
 	if f.detach && len(f.attach) > 0 {
-		return errors.New("conflicting options: -a and -d")
+		return p.dockerError(errors.New("conflicting options: cannot specify both --attach and --detach"))
 	}
 	c, err := p.create(cmd, e, f, args)
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *program) containerExec() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			return p.execError(p.withEngine(func(e api.Backend) (err error) {
 				o.Cmd = args[1:]
-				if o.Env, err = variables(envFile, o.Env, true); err != nil {
+				if o.Env, err = environment(envFile, o.Env); err != nil {
 					return err
 				}
 				return p.exec(e, args[0], o, interactive, keys)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer"
@@ -129,6 +130,11 @@ func (p *program) containerUpdate() *cobra.Command {
 	f := &runFlags{}
 	var cmd *cobra.Command
 	cmd = p.simpleVerb("update [OPTIONS]", "Update configuration of one or more containers", func(e api.Backend, ref string) error {
+		asked := false
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { asked = asked || f.Changed })
+		if !asked {
+			return errors.New("you must provide one or more flags when using this command")
+		}
 		var o minicontainer.Options
 		if err := f.limits(&o); err != nil {
 			return err

@@ -91,10 +91,16 @@ func printInspect(w io.Writer, format string, objects []any) error {
 		if err != nil {
 			return fmt.Errorf("template parsing error: %w", err)
 		}
-		for _, o := range objects {
+		for i, o := range objects {
 			if err := executeInspect(w, t, o); err != nil {
+				if i == 0 {
+					fmt.Fprintln(w)
+				}
 				return err
 			}
+		}
+		if len(objects) == 0 {
+			fmt.Fprintln(w) // as Docker: a script that reads a line gets one
 		}
 		return nil
 	}

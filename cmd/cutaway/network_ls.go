@@ -154,7 +154,7 @@ func describeNetwork(n *minicontainer.NetworkDetails) networkInfo {
 		info.IPAM.Config = append(info.IPAM.Config, map[string]string{"Subnet": s.Subnet6.String(), "Gateway": s.Gateway6.String()})
 	}
 	for _, ep := range n.Endpoints {
-		m := networkMember{Name: ep.Name, EndpointID: ep.ID, MacAddress: ep.MAC, IPv4Address: fmt.Sprintf("%s/%d", ep.Address, s.Subnet.Bits())}
+		m := networkMember{Name: ep.DNSName, EndpointID: ep.ID, MacAddress: ep.MAC, IPv4Address: fmt.Sprintf("%s/%d", ep.Address, s.Subnet.Bits())}
 		key := "ep-" + ep.ID
 		if ep.Joined != nil {
 			key = ep.Joined.Sandbox

@@ -14,7 +14,6 @@ var instructions = sync.OnceValue(func() map[string]func(c *Config, arg string) 
 		"ENV":        setEnv,
 		"EXPOSE":     func(c *Config, arg string) { c.ExposedPorts = addKeys(c.ExposedPorts, ports(arg)) },
 		"LABEL":      setLabels,
-		"STOPSIGNAL": func(c *Config, arg string) { c.StopSignal = arg },
 		"USER":       func(c *Config, arg string) { c.User = arg },
 		"VOLUME":     func(c *Config, arg string) { c.Volumes = addKeys(c.Volumes, list(arg)) },
 		"WORKDIR":    func(c *Config, arg string) { c.WorkingDir = arg },

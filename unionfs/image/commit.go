@@ -122,7 +122,7 @@ func (s *Store) nameSteps(img *Image, steps []Step) error {
 }
 
 // ParseChange reads one instruction of `commit --change`, in Dockerfile syntax:
-// CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR, STOPSIGNAL.
+// CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR.
 func ParseChange(line string) (func(*Config), error) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	rest = strings.TrimSpace(rest)
@@ -131,7 +131,7 @@ func ParseChange(line string) (func(*Config), error) {
 	}
 	change, ok := instructions()[strings.ToUpper(word)]
 	if !ok {
-		return nil, fmt.Errorf("change %q: instruction %s is not one of CMD ENTRYPOINT ENV EXPOSE LABEL STOPSIGNAL USER VOLUME WORKDIR", line, word)
+		return nil, fmt.Errorf("change %q: instruction %s is not one of CMD ENTRYPOINT ENV EXPOSE LABEL USER VOLUME WORKDIR", line, word)
 	}
 	return func(c *Config) { change(c, rest) }, nil
 }

@@ -155,19 +155,19 @@ func TestParseChange(t *testing.T) {
 	var c image.Config
 	for _, line := range []string{
 		`CMD ["a", "b c"]`, `entrypoint run it`, `ENV A=1`, `ENV A 2 3`, `EXPOSE 80 53/udp`,
-		`LABEL k="v w"`, `USER 7`, `VOLUME ["/data"]`, `WORKDIR /w`, `STOPSIGNAL SIGINT`,
+		`LABEL k="v w"`, `USER 7`, `VOLUME ["/data"]`, `WORKDIR /w`,
 	} {
 		must2(image.ParseChange(line))(t)(&c)
 	}
 	want := image.Config{
-		Entrypoint: []string{"/bin/sh", "-c", "run it"}, Env: []string{"A=2 3"}, User: "7", WorkingDir: "/w", StopSignal: "SIGINT",
+		Entrypoint: []string{"/bin/sh", "-c", "run it"}, Env: []string{"A=2 3"}, User: "7", WorkingDir: "/w",
 		ExposedPorts: map[string]struct{}{"80/tcp": {}, "53/udp": {}},
 		Labels:       map[string]string{"k": "v w"}, Volumes: map[string]struct{}{"/data": {}},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("after all changes (-want +got):\n%s", diff)
 	}
-	for _, bad := range []string{"", "RUN x", "CMD"} {
+	for _, bad := range []string{"", "RUN x", "CMD", "STOPSIGNAL SIGINT"} {
 		if _, err := image.ParseChange(bad); err == nil {
 			t.Errorf("ParseChange(%q) = nil; want an error", bad)
 		}
