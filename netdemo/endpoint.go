@@ -224,11 +224,10 @@ func (e *Endpoint) Delete() error {
 // name: addresses, and half a record. An endpoint that is recorded stays.
 func (n *Network) Forget(name string) error {
 	return n.lockEndpoints(func() error {
-		e, err := n.Endpoint(name)
-		if !errors.Is(err, ErrNotFound) {
+		if _, err := n.Endpoint(name); !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		e = &Endpoint{c: n.c, Network: n.Spec.Name, Name: name}
+		e := &Endpoint{c: n.c, Network: n.Spec.Name, Name: name}
 		errs := []error{removeRecord(e.recordPath())}
 		for _, sub := range n.subnets() {
 			errs = append(errs, n.releaseHeld(sub, e.holder()))
