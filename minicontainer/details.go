@@ -1,6 +1,8 @@
 package minicontainer
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"cutaway/netdemo"
@@ -10,7 +12,7 @@ import (
 // Details are what inspect shows, in the shape and order that Docker has.
 type Details struct {
 	ID              string `json:"Id"`
-	Created         time.Time
+	Created         string // RFC 3339
 	Path            string
 	Args            []string
 	State           DetailedState
@@ -32,10 +34,17 @@ type Details struct {
 	NetworkSettings DetailedNetwork
 }
 
-// DetailedState is the state with its word in front.
+// DetailedState is the state with its word in front, and with times as they are
+// written (RFC 3339), for templates.
 type DetailedState struct {
 	Status string
 	State
+	StartedAt, FinishedAt string
+}
+
+func detailed(s State) DetailedState {
+	written := func(t time.Time) string { return t.Format(time.RFC3339Nano) }
+	return DetailedState{s.Status(), s, written(s.StartedAt), written(s.FinishedAt)}
 }
 
 // GraphDriver is where the layers are.
@@ -65,7 +74,7 @@ func (e *Engine) Details(ref string, size bool) (*Details, error) {
 		return nil, err
 	}
 	d := &Details{
-		ID: c.ID, Created: c.Created, Path: c.Path, Args: c.Args, State: DetailedState{c.State.Status(), c.State},
+		ID: c.ID, Created: c.Created.Format(time.RFC3339Nano), Path: c.Path, Args: c.Args, State: detailed(c.State),
 		Image: c.Image.String(), ResolvConfPath: c.ResolvConfPath, HostnamePath: c.HostnamePath, HostsPath: c.HostsPath,
 		LogPath: c.LogPath, Name: c.Name, RestartCount: c.RestartCount, Driver: c.Driver, Platform: "linux",
 		HostConfig: c.HostConfig, Mounts: c.MountPoints, Config: c.Config,
@@ -77,9 +86,7 @@ func (e *Engine) Details(ref string, size bool) (*Details, error) {
 		d.Mounts = []MountPoint{}
 	}
 	d.HostConfig.Links = e.linksNow(c)
-	if d.HostConfig.MemorySwap == 0 {
-		d.HostConfig.MemorySwap = 2 * c.HostConfig.Memory // what 0 means
-	}
+	d.HostConfig.spellOut()
 	d.NetworkSettings = detailedNetwork(c)
 	if d.GraphDriver, err = e.graphDriver(c); err != nil || !size {
 		return d, err
@@ -89,8 +96,26 @@ func (e *Engine) Details(ref string, size bool) (*Details, error) {
 	return d, err
 }
 
+// spellOut writes what is not set as what it means.
+func (h *HostConfig) spellOut() {
+	if h.MemorySwap == 0 {
+		h.MemorySwap = 2 * h.Memory
+	}
+	if h.ShmSize == 0 {
+		h.ShmSize = 64 << 20
+	}
+	h.IpcMode = cmp.Or(h.IpcMode, "private")
+}
+
 func detailedNetwork(c *Container) DetailedNetwork {
-	n := DetailedNetwork{Ports: c.NetworkSettings.Ports, Networks: c.NetworkSettings.Networks}
+	n := DetailedNetwork{Ports: c.NetworkSettings.Ports, Networks: map[string]*EndpointSettings{}}
+	for name, settings := range c.NetworkSettings.Networks {
+		s := *settings
+		if name != "bridge" { // the short id is a name there too
+			s.Aliases = append(slices.Clone(s.Aliases), ShortID(c.ID))
+		}
+		n.Networks[name] = &s
+	}
 	if n.Ports == nil {
 		n.Ports = map[string][]PortBinding{}
 	}

@@ -33,6 +33,7 @@ type Reply struct {
 	Code    int    `json:",omitempty"`
 	Pid     int    `json:",omitempty"`
 	Error   string `json:",omitempty"`
+	Broken  string `json:",omitempty"` // nobody reads the caller's "stdout" or "stderr" any more
 }
 
 // Streams are the caller's ends. nil is none. In should be a pipe of the

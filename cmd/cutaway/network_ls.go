@@ -62,6 +62,11 @@ func orPrint(err error, print func() error) error {
 }
 
 func networkRows(e api.Backend, filters map[string][]string, whole bool) ([]networkRow, error) {
+	for name := range filters {
+		if !slices.Contains([]string{"name", "id", "driver", "type", "label"}, name) {
+			return nil, fmt.Errorf("invalid filter '%s'", name)
+		}
+	}
 	all, err := e.ListNetworks()
 	if err != nil {
 		return nil, err

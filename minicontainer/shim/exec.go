@@ -15,7 +15,7 @@ func (s *shim) exec(line *minicontainer.Line, a *admitted) {
 	defer line.Close()
 	own, _ := newStreams()
 	own.once = true
-	detach := own.attach(a.client)
+	detach := own.attach(line, a.client)
 	defer detach() // the caller reads to the end: our copies must go
 	ended, pid, err := s.startExec(own, a)
 	if err != nil {

@@ -41,7 +41,7 @@ func (s *shim) admit(line *minicontainer.Line) (*admitted, error) {
 	}
 	a.client = minicontainer.StreamsFrom(a.Files, files)
 	if a.Attach != nil {
-		a.detach = s.streams.attach(a.client)
+		a.detach = s.streams.attach(line, a.client)
 		s.hear(line)
 	}
 	return a, nil

@@ -3,6 +3,7 @@ package shim
 import (
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,23 +16,31 @@ import (
 // output goes to all of them and to the log, input comes from any of them.
 type streams struct {
 	mu     sync.Mutex
-	out    [3][]*os.File // attached files, by descriptor number
-	logs   [3]io.Writer  // nil: not logged
-	stdin  *os.File      // to the process: a pipe's end or the terminal; nil: none
-	once   bool          // the end of the first one's input is the end of input
-	master *os.File      // with a terminal
+	out    [3][]output  // attached files, by descriptor number
+	logs   [3]io.Writer // nil: not logged
+	stdin  *os.File     // to the process: a pipe's end or the terminal; nil: none
+	once   bool         // the end of the first one's input is the end of input
+	master *os.File     // with a terminal
 	copies sync.WaitGroup
+}
+
+// output is a client's file, and whom to tell that nobody reads it any more.
+type output struct {
+	*os.File
+	broken func(name string)
 }
 
 func newStreams() (*streams, error) { return &streams{}, nil }
 
-// attach adds a client's files and gives the way to take them out again.
-func (s *streams) attach(client minicontainer.Streams) (detach func()) {
+// attach adds the files of the client at the line's other end, and gives the way to
+// take them out again.
+func (s *streams) attach(line *minicontainer.Line, client minicontainer.Streams) (detach func()) {
+	broken := func(name string) { line.Send(minicontainer.Reply{Broken: name}) }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n, f := range map[int]*os.File{1: client.Out, 2: client.Err} {
 		if f != nil {
-			s.out[n] = append(s.out[n], f)
+			s.out[n] = append(s.out[n], output{f, broken})
 		}
 	}
 	if client.In != nil {
@@ -52,7 +61,7 @@ func (s *streams) attach(client minicontainer.Streams) (detach func()) {
 // drop forgets a client's file. The lock is held.
 func (s *streams) drop(n int, f *os.File) {
 	for i, have := range s.out[n] {
-		if f != nil && have == f {
+		if f != nil && have.File == f {
 			s.out[n] = append(s.out[n][:i:i], s.out[n][i+1:]...)
 			f.Close()
 			return
@@ -118,19 +127,20 @@ func (s *streams) carry(n int, from *os.File) {
 }
 
 // emit writes to the log and to all who are attached. A client that is gone
-// gives EPIPE and is dropped; the log has it all the same.
+// gives EPIPE, is told so and dropped; the log has it all the same.
 func (s *streams) emit(n int, p []byte) {
 	if log := s.logs[n]; log != nil {
 		log.Write(p)
 	}
 	s.mu.Lock()
-	clients := append([]*os.File{}, s.out[n]...)
+	clients := slices.Clone(s.out[n])
 	s.mu.Unlock()
 	for _, f := range clients {
 		if _, err := f.Write(p); err != nil {
 			s.mu.Lock()
-			s.drop(n, f)
+			s.drop(n, f.File)
 			s.mu.Unlock()
+			f.broken([...]string{1: "stdout", 2: "stderr"}[n])
 		}
 	}
 }
