@@ -148,9 +148,6 @@ func (e *Engine) discard(c *Container) error {
 func (e *Engine) Sweep() error {
 	ids, err := e.ids()
 	for _, id := range ids {
-		if _, statErr := os.Lstat(e.File(id, "config.v2.json")); statErr == nil {
-			continue
-		}
 		err = errors.Join(err, e.sweepOne(id))
 	}
 	return errors.Join(err, e.sweepNames())
@@ -175,6 +172,9 @@ func (e *Engine) sweepNames() error {
 }
 
 func (e *Engine) sweepOne(id string) error {
+	if _, err := os.Lstat(e.File(id, "config.v2.json")); err == nil {
+		return nil
+	}
 	dir, err := os.Open(e.containerDir(id))
 	if err != nil {
 		return nil // gone since

@@ -71,6 +71,32 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
+// TestRemovalBrokenOff: whoever dies over a removal leaves a container that can be
+// named, and so removed, or only a name that the next one takes.
+func TestRemovalBrokenOff(t *testing.T) {
+	e := newEngine(t)
+	for _, last := range []string{"marked", "record", "folder"} {
+		c, err := e.Create(box("again", "true"))
+		must(t, err)
+		dir := filepath.Join(e.Settings().Root, "containers", c.ID)
+		switch last {
+		case "marked":
+			_, err = e.Change(c.ID, func(c *minicontainer.Container) error { c.State.RemovalInProgress = true; return nil })
+			must(t, err)
+			must(t, e.Remove("again", minicontainer.RemoveOptions{}))
+		case "record":
+			must(t, os.Remove(dir+"/config.v2.json"))
+		case "folder":
+			must(t, e.Images.RemoveRoot(c.ID))
+			must(t, os.RemoveAll(dir))
+		}
+		wantListed(t, e, map[string]string{})
+	}
+	_, err := e.Create(box("again", "true"))
+	must(t, err)
+	wantListed(t, e, map[string]string{"/again": "created"})
+}
+
 func wantListed(t *testing.T, e *minicontainer.Engine, want map[string]string) {
 	t.Helper()
 	all, err := e.List(minicontainer.ListOptions{All: true})

@@ -37,11 +37,14 @@ func (e *Engine) claimName(name, id string) error {
 		if err != nil {
 			continue // given up since
 		}
+		if err := e.sweepOne(holder); err != nil { // it may be what a maker or remover left that died
+			return err
+		}
 		if _, err := os.Lstat(e.containerDir(holder)); err == nil {
 			return conflictf("Conflict. The container name %q is already in use by container %q. "+
 				"You have to remove (or rename) that container to be able to reuse that name.", "/"+name, holder)
 		}
-		// Its container is gone: the remover died between the two steps.
+		// Its container is gone, and did not give it up.
 		if err := e.dropName(name, holder); err != nil {
 			return err
 		}

@@ -75,10 +75,19 @@ func (e *Engine) RemoveLocked(c *Container, o RemoveOptions) error {
 	if err := e.dropVolumes(c, o.Volumes); err != nil {
 		return err
 	}
-	if err := errors.Join(e.dropName(c.PlainName(), c.ID), os.RemoveAll(e.shimDir(c.ID)), os.RemoveAll(e.linkersDir(c.ID))); err != nil {
+	if err := errors.Join(os.RemoveAll(e.shimDir(c.ID)), os.RemoveAll(e.linkersDir(c.ID))); err != nil {
 		return err
 	}
-	return removeFolder(e.containerDir(c.ID))
+	// The record before the name: a container that cannot be named any more could not
+	// be removed a second time. The folder after the name: while it is there, nobody
+	// takes the name for given up. Without a record, Sweep clears whatever is left.
+	if err := os.Remove(e.File(c.ID, "config.v2.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := e.dropName(c.PlainName(), c.ID); err != nil {
+		return err
+	}
+	return os.RemoveAll(e.containerDir(c.ID))
 }
 
 // removeLayers removes the container's layers.
@@ -90,15 +99,6 @@ func (e *Engine) removeLayers(id string) error {
 	// A cp or diff of a stopped container mounts its layers. Killed in the middle,
 	// it leaves them mounted.
 	return errors.Join(e.unmountLayers(id), e.Images.RemoveRoot(id))
-}
-
-// removeFolder removes the record first: without it the rest is known to be
-// remains, and is cleared by Sweep.
-func removeFolder(dir string) error {
-	if err := os.Remove(dir + "/config.v2.json"); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return os.RemoveAll(dir)
 }
 
 func refuseRunning(c *Container) error {
