@@ -26,8 +26,8 @@ demo: build tools ## walk every lab there is, without asking
 test: build tools ## run every test, those that need root included
 	scripts/test.sh
 
-test-guest: build tools ## what takes minutes: in a virtual machine (device mapper, labs by hand), beside and below Docker Engine, containerd, Podman, and the runtime specification's own programs
-	$(GO) test -count=1 -timeout 40m -p 1 -run 'Guest|Replay|Docker|Callers|Conformance' ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper ./unionfs/driver/overlay2
+test-guest: build tools ## what takes minutes: in a virtual machine (device mapper, labs by hand), beside Docker Engine, and by the runtime specification's and runc's own tests
+	$(GO) test -count=1 -timeout 40m -p 1 -run 'Guest|ReplayOnEngine|Docker|Conformance' ./cmd/cutaway ./dmthin ./unionfs/driver/devicemapper ./unionfs/driver/overlay2
 
 stress: build tools ## kill -9 at many points, then clean: nothing may be left
 	CUTAWAY_STRESS=100 $(GO) test -count=1 -timeout 60m -run KillAnywhere ./cmd/cutaway

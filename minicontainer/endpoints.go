@@ -136,7 +136,7 @@ func mayAsk(n *netdemo.Network, address string) error {
 }
 
 func (c *Container) endpointSpec(s *EndpointSettings) (netdemo.EndpointSpec, error) {
-	spec := netdemo.EndpointSpec{Name: c.endpointName(), DNSName: c.PlainName(), Aliases: slices.Clone(s.Aliases)}
+	spec := netdemo.EndpointSpec{Name: c.endpointName(), DNSName: c.dnsName(), Aliases: slices.Clone(s.Aliases)}
 	var err error
 	if s.Asked != "" {
 		if spec.Address, err = netip.ParseAddr(s.Asked); err != nil {
@@ -216,12 +216,20 @@ func renameEndpoint(n *netdemo.Network, c *Container) error {
 	if err != nil {
 		return err
 	}
-	return ep.Rename(c.PlainName())
+	return ep.Rename(c.dnsName())
 }
 
 // endpointName is what the container's endpoints are found by. Not its name, which
 // may be another's tomorrow; the short id is also a name in the DNS, as with Docker.
 func (c *Container) endpointName() string { return ShortID(c.ID) }
+
+// dnsName is the container's name, where the DNS has room for it (RFC 1035, 2.3.4).
+func (c *Container) dnsName() string {
+	if name := c.PlainName(); len(name) <= 63 {
+		return name
+	}
+	return c.endpointName()
+}
 
 func leave(n *netdemo.Network, c *Container) error {
 	ep, err := n.Endpoint(c.endpointName())

@@ -160,14 +160,10 @@ func TestCallersContainerd(t *testing.T) {
 	runtime.wantCalls(t, "create", "start", "exec", "kill", "delete")
 }
 
-// callersNeed skips where a program is missing, or where minutes are too long,
-// and gives the image's archive.
+// callersNeed skips where a program is missing, and gives the image's archive.
 func callersNeed(t *testing.T, programs ...string) string {
 	t.Helper()
 	needs.Root(t)
-	if testing.Short() {
-		t.Skip("-short: starts engines; make test-guest")
-	}
 	for i := 0; i < len(programs); i += 2 {
 		needs.Program(t, programs[i], programs[i+1])
 	}

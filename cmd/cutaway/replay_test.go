@@ -35,8 +35,7 @@ const recordingPath = "testdata/replay.docker.txt"
 // TestReplay types the sequences of testdata/replay.txt and compares exit codes
 // and output with what Docker Engine answered (testdata/replay.docker.txt), and
 // whether there was an error message. Where the two are meant to differ, the
-// sequence says why; a difference that has gone is an error as well. With -short
-// every fourth sequence is a sample of them.
+// sequence says why; a difference that has gone is an error as well.
 func TestReplay(t *testing.T) {
 	needs.Root(t)
 	recorded, err := os.ReadFile(recordingPath)
@@ -45,10 +44,7 @@ func TestReplay(t *testing.T) {
 	}
 	engine := parseRecording(t, string(recorded))
 	ours := newReplayWorld(t)
-	for i, seq := range selected(t) {
-		if testing.Short() && i%4 != 0 {
-			continue
-		}
+	for _, seq := range selected(t) {
 		t.Run(seq.name, func(t *testing.T) {
 			want, ok := engine[seq.name]
 			if !ok || len(want) != len(seq.lines) {
