@@ -29,7 +29,13 @@ type CommitOptions struct {
 // Commit makes an image of a container: its changes as one more layer, its
 // configuration as the new default. With Pause its processes stand still
 // meanwhile, so that no file is caught half written.
-func (e *Engine) Commit(ref string, o CommitOptions) (*image.Image, error) {
+func (e *Engine) Commit(ref string, o CommitOptions) (img *image.Image, err error) {
+	var name image.Reference
+	if o.Name != "" { // before anything is made that it would not fit
+		if name, err = image.ParseReference(o.Name); err != nil {
+			return nil, err
+		}
+	}
 	c, err := e.Inspect(ref)
 	if err != nil {
 		return nil, err
@@ -48,14 +54,10 @@ func (e *Engine) Commit(ref string, o CommitOptions) (*image.Image, error) {
 		}
 		defer func() { err = errors.Join(err, e.Unpause(c.ID)) }()
 	}
-	img, err := e.Images.Commit(c.ID, base, image.CommitOptions{Author: o.Author, Comment: o.Message,
+	img, err = e.Images.Commit(c.ID, base, image.CommitOptions{Author: o.Author, Comment: o.Message,
 		Command: strings.Join(append([]string{c.Path}, c.Args...), " "), Change: change})
 	if err != nil || o.Name == "" {
 		return img, err
-	}
-	name, err := image.ParseReference(o.Name)
-	if err != nil {
-		return nil, err
 	}
 	return img, e.Images.Tag(name, img.ImageID)
 }
