@@ -173,21 +173,25 @@ func (e *Engine) leaveNetworks(c *Container) error {
 	if err != nil {
 		return err
 	}
-	// Those that the record wants, not only those that the sandbox is joined to: an
-	// endpoint is made before it is joined.
+	if err := eachNetwork(nets, c, leave); err != nil {
+		return err
+	}
+	return nets.DropSandbox(c.ID)
+}
+
+// eachNetwork does it on those that the record wants and that there are, not only on
+// those that the sandbox is joined to: an endpoint is made before it is joined.
+func eachNetwork(nets *netdemo.Controller, c *Container, do func(*netdemo.Network, *Container) error) (err error) {
 	for name := range c.NetworkSettings.Networks {
 		n, findErr := nets.Network(name)
 		if errors.Is(findErr, netdemo.ErrNotFound) {
 			continue
 		}
 		if err = errors.Join(err, findErr); findErr == nil {
-			err = errors.Join(err, leave(n, c))
+			err = errors.Join(err, do(n, c))
 		}
 	}
-	if err != nil {
-		return err
-	}
-	return nets.DropSandbox(c.ID)
+	return err
 }
 
 // renameEndpoints tells the networks what the container is called now.
@@ -199,20 +203,14 @@ func (e *Engine) renameEndpoints(c *Container) error {
 	if err != nil {
 		return err
 	}
-	for name := range c.NetworkSettings.Networks {
-		n, findErr := nets.Network(name)
-		if findErr == nil {
-			findErr = renameEndpoint(n, c)
-		}
-		if !errors.Is(findErr, netdemo.ErrNotFound) { // it is not running
-			err = errors.Join(err, findErr)
-		}
-	}
-	return err
+	return eachNetwork(nets, c, renameEndpoint)
 }
 
 func renameEndpoint(n *netdemo.Network, c *Container) error {
 	ep, err := n.Endpoint(c.endpointName())
+	if errors.Is(err, netdemo.ErrNotFound) {
+		return nil // it does not run
+	}
 	if err != nil {
 		return err
 	}
