@@ -1,9 +1,10 @@
 package seccomp
 
 import (
+	"sync"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-	"sync"
 )
 
 // code is a piece of program. Jumps only go forward, over whole pieces, so a

@@ -100,35 +100,30 @@ func (c *code) splitX32(sections []section) {
 	c.ifAtLeast(x32Bit, x32)
 }
 
-// compileSection writes the rules of all system calls, then the default.
+// compileSection writes the search for the number's rules.
 func compileSection(t table, calls map[string]*callRules, fallback uint32, strict bool) (section, error) {
-	sec := section{table: t}
 	list, err := t.list()
 	if err != nil {
-		return sec, err
+		return section{}, err
 	}
 	list = slices.DeleteFunc(list, func(e entry) bool { return calls[e.name] == nil })
 	slices.SortFunc(list, func(a, b entry) int { return cmp.Compare(a.number, b.number) })
-	if strict {
-		sec.code.unknownCalls(list)
-	}
+	var spans spans
 	for _, e := range list {
-		if rules := calls[e.name]; !rules.empty() {
-			sec.code.ifEqual(e.number, rules.code(fallback))
-		}
+		spans.upTo(e.number, answer(fallback))
+		spans.upTo(e.number+1, calls[e.name].code(fallback))
 	}
-	sec.code.ret(fallback)
-	return sec, nil
+	if strict && newerAreUnknown(list) {
+		spans.last(answer(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)))
+	} else {
+		spans.last(answer(fallback))
+	}
+	return section{table: t, code: search(spans.list)}, nil
 }
 
-// unknownCalls answers ENOSYS for calls newer than the profile, which are those
-// above the last one that it names. A program that probes for a new call falls
-// back to an old one after ENOSYS; after EPERM it would give up.
-func (c *code) unknownCalls(named []entry) {
-	if len(named) == 0 || named[len(named)-1].number == 0 {
-		return
-	}
-	var answer code
-	answer.ret(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
-	c.ifAtLeast(named[len(named)-1].number+1, answer)
+// newerAreUnknown says whether calls newer than the profile, which are those
+// above the last one that it names, get ENOSYS. A program that probes for a new
+// call falls back to an old one after ENOSYS; after EPERM it would give up.
+func newerAreUnknown(named []entry) bool {
+	return len(named) > 0 && named[len(named)-1].number != 0
 }

@@ -15,15 +15,20 @@
 // is walked around with a 32-bit system call. So the program is a section per
 // architecture, chosen by the second word, and death for all others:
 //
-//	load arch; x86_64? ---> load nr; read? ---> return ALLOW
-//	     |                           mkdir? --> return ERRNO(1)
-//	     |                           return default
+//	load arch; x86_64? ---> load nr; 100 or more? ---> 200 or more? ---> ...
+//	     |                           |                 ...
+//	     |                           50 or more? ---> return ALLOW
+//	     |                           return ERRNO(1)
 //	     x86?   ---> the same with other numbers
 //	     return KILL
 //
-// What this is not: libseccomp. Rules are tested one after the other; there is
-// no tree. The kernel keeps a bitmap of numbers that are always allowed, so the
-// common calls never run the program at all (since Linux 5.11).
+// The numbers are searched by halves (search.go). The rules of one system call,
+// which compare its arguments, are tested one after the other.
+//
+// What this is not: libseccomp, which knows more processors. And most calls never
+// run the program at all: the kernel keeps a bitmap of those that are always
+// allowed (since Linux 5.11), which it makes by running the program for each
+// number when it is loaded.
 //
 // See seccomp(2), bpf(4), Documentation/userspace-api/seccomp_filter.rst.
 package seccomp

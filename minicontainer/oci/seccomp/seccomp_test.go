@@ -33,16 +33,24 @@ func (d data) word(offset uint32) uint32 {
 // interpret runs a program as the kernel would.
 func interpret(t *testing.T, program []unix.SockFilter, d data) uint32 {
 	t.Helper()
+	value, _ := steps(t, program, d)
+	return value
+}
+
+// steps also counts the instructions.
+func steps(t *testing.T, program []unix.SockFilter, d data) (value uint32, count int) {
+	t.Helper()
 	var acc uint32
 	for pc := 0; pc < len(program); pc++ {
 		in := program[pc]
+		count++
 		switch in.Code {
 		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
 			acc = d.word(in.K)
 		case unix.BPF_ALU | unix.BPF_AND | unix.BPF_K:
 			acc &= in.K
 		case unix.BPF_RET | unix.BPF_K:
-			return in.K
+			return in.K, count
 		case unix.BPF_JMP | unix.BPF_JA:
 			pc += int(in.K)
 		default:
@@ -55,7 +63,7 @@ func interpret(t *testing.T, program []unix.SockFilter, d data) uint32 {
 		}
 	}
 	t.Fatal("the program ran off its end")
-	return 0
+	return 0, 0
 }
 
 const native = 0xc000003e
@@ -118,6 +126,72 @@ func TestSections(t *testing.T) {
 	for _, test := range tests {
 		if got := interpret(t, f.Program, test.d); got != test.want {
 			t.Errorf("%s = %#x; want %#x", test.name, got, test.want)
+		}
+	}
+}
+
+// TestSearch gives random calls to random actions and asks for every number, on
+// every architecture: it must get its own call's answer, after few steps.
+func TestSearch(t *testing.T) {
+	archs := []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32}
+	actions := []specs.LinuxSeccompAction{specs.ActAllow, specs.ActErrno, specs.ActTrap, specs.ActLog}
+	for round := range 20 {
+		answers := map[string]specs.LinuxSeccompAction{}
+		profile := &specs.LinuxSeccomp{DefaultAction: specs.ActKillProcess, Architectures: archs}
+		for _, a := range archs {
+			for _, e := range listOf(t, a) {
+				if answers[e.name] == "" && rand.IntN(20) >= round {
+					answers[e.name] = actions[rand.IntN(len(actions))]
+					profile.Syscalls = append(profile.Syscalls, specs.LinuxSyscall{Names: []string{e.name}, Action: answers[e.name]})
+				}
+			}
+		}
+		f, err := Compile(profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range archs {
+			checkNumbers(t, f, a, answers)
+		}
+	}
+}
+
+func listOf(t *testing.T, a specs.Arch) []entry {
+	t.Helper()
+	list, err := architectures()[a].list()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// checkNumbers compares the filter with the answers for the calls of an architecture.
+func checkNumbers(t *testing.T, f *Filter, a specs.Arch, answers map[string]specs.LinuxSeccompAction) {
+	t.Helper()
+	table := architectures()[a]
+	names, newest := map[uint32]string{}, table.mask
+	for _, e := range listOf(t, a) {
+		names[e.number] = e.name
+		if answers[e.name] != "" {
+			newest = max(newest, e.number)
+		}
+	}
+	for n := range uint32(600) {
+		number := n | table.mask
+		action, named := answers[names[number]]
+		if !named {
+			action = specs.ActKillProcess
+		}
+		want, err := value(action, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if number > newest {
+			want = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
+		}
+		got, count := steps(t, f.Program, data{nr: number, arch: table.audit})
+		if got != want || count > 40 {
+			t.Fatalf("%s: %d (%q) = %#x after %d instructions; want %#x after at most 40", a, number, names[number], got, count, want)
 		}
 	}
 }
