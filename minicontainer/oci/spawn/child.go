@@ -115,14 +115,6 @@ func prepare(p Process) (*child, error) {
 func (c *child) plan(p Process) {
 	made := uint64(p.New &^ unix.CLONE_NEWTIME) // unshared in stage one, as its offsets are written there
 	c.first = cloneArgs{flags: made, exitSignal: uint64(unix.SIGCHLD)}
-	// Copying the page tables of a Go program, and then each page that either of
-	// the two writes to, takes longer than all else here. It can be left out where
-	// the caller has nothing to do meanwhile, and nobody else can look at a process
-	// that has the caller's memory: its pid namespace is new, or the caller's own.
-	c.sharing = canShare && !c.twoStages && p.New&unix.CLONE_NEWUSER == 0
-	if c.sharing {
-		c.first.flags |= unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_CLEAR_SIGHAND
-	}
 	if c.twoStages {
 		// CLONE_PARENT makes the new process a child of the caller, not of the
 		// stage. Its exit signal is then the stage's own; clone3 refuses another.
@@ -133,6 +125,15 @@ func (c *child) plan(p Process) {
 		// Without that flag it is the stage's child, and an orphan as soon as the
 		// stage has ended: nobody here has to reap it.
 		c.args = cloneArgs{flags: made, exitSignal: uint64(unix.SIGCHLD)}
+	}
+	// Copying the page tables of a Go program, and then each page that either of
+	// the two writes to, takes longer than all else here. It can be left out where
+	// the caller has nothing to do meanwhile, and nobody else can look at a process
+	// that has the caller's memory: its pid namespace is new, or the caller's own.
+	c.sharing = canShare && len(c.joins) == 0 && !c.newTime && p.New&unix.CLONE_NEWUSER == 0
+	if c.sharing {
+		c.first.flags |= unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_CLEAR_SIGHAND
+		c.args.flags |= unix.CLONE_VM | unix.CLONE_VFORK // stage one stands still in its turn
 	}
 	if p.Group != nil {
 		c.first.flags |= unix.CLONE_INTO_CGROUP

@@ -23,7 +23,8 @@
 // its threads: a lock that another thread held stays locked for ever. The child
 // therefore allocates nothing, grows no stack and calls nothing but RawSyscall.
 // Where nothing is joined and no ids are mapped it has not even a copy of the
-// memory, but the caller's own (CLONE_VM, CLONE_VFORK in clone(2)).
+// memory, but the caller's own (CLONE_VM, CLONE_VFORK in clone(2)), and so has
+// the process that an orphan's stage one makes.
 //
 // What this is not: a general process starter. os/exec does that.
 //

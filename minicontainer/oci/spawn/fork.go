@@ -33,8 +33,9 @@ func fork(c *child) (int, unix.Errno) {
 		c.enterGroups()
 		if c.twoStages {
 			c.stageOne()
+		} else {
+			c.stageTwo()
 		}
-		c.stageTwo()
 	}
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&c.oldMask)), 0, 8, 0, 0)
@@ -57,8 +58,9 @@ func (c *child) enterGroups() {
 	}
 }
 
-// stageOne joins, and clones the process that is really inside. It returns
-// only in that process.
+// stageOne joins, clones the process that is really inside, and ends. The clone is
+// written out once more, as it is in fork: in a function of its own a child that
+// shares the stack would return from it, and overwrite what its parent needs to.
 //
 //go:norace
 //go:nosplit
@@ -74,10 +76,16 @@ func (c *child) stageOne() {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETNS, c.joins[i].fd, c.joins[i].kinds, 0)
 		c.check(stepJoin, errno)
 	}
-	pid, _, errno := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.args)), unsafe.Sizeof(c.args), 0)
-	c.check(stepClone, errno)
+	var pid, errno uintptr
+	if c.sharing {
+		pid, errno = cloneSharing(&c.args, unsafe.Sizeof(c.args))
+	} else {
+		p, _, e := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.args)), unsafe.Sizeof(c.args), 0)
+		pid, errno = p, uintptr(e)
+	}
+	c.check(stepClone, unix.Errno(errno))
 	if pid == 0 {
-		return
+		c.stageTwo()
 	}
 	number := int32(pid)
 	unix.RawSyscall(unix.SYS_WRITE, c.pidFd, uintptr(unsafe.Pointer(&number)), 4)
@@ -124,7 +132,7 @@ func (c *child) stageTwo() {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
 		c.check(stepSession, errno)
 	}
-	c.placeFiles()
+	c.check(stepStdio, c.placeFiles())
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&c.oldMask)), 0, 8, 0, 0)
 	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, c.exe, uintptr(unsafe.Pointer(c.empty)),
@@ -133,24 +141,32 @@ func (c *child) stageTwo() {
 }
 
 // placeFiles copies stdio to 0, 1, 2 and lets the kept descriptors survive the exec.
+// It leaves the report to the caller: these functions have some 800 bytes of stack.
 //
 //go:norace
 //go:nosplit
-func (c *child) placeFiles() {
+func (c *child) placeFiles() unix.Errno {
 	// First out of the way: a source below 3 could be overwritten before its turn.
 	for i := 0; i < 3; i++ {
 		fd, _, errno := unix.RawSyscall(unix.SYS_FCNTL, c.stdio[i], unix.F_DUPFD_CLOEXEC, 3)
-		c.check(stepStdio, errno)
+		if errno != 0 {
+			return errno
+		}
 		c.stdio[i] = fd
 	}
 	for i := 0; i < 3; i++ {
 		_, _, errno := unix.RawSyscall(unix.SYS_DUP3, c.stdio[i], uintptr(i), 0)
-		c.check(stepStdio, errno)
+		if errno != 0 {
+			return errno
+		}
 	}
 	for i := 0; i < len(c.keep); i++ {
 		_, _, errno := unix.RawSyscall(unix.SYS_FCNTL, c.keep[i], unix.F_SETFD, 0)
-		c.check(stepStdio, errno)
+		if errno != 0 {
+			return errno
+		}
 	}
+	return 0
 }
 
 // check reports a failed step to the caller and ends the child.
