@@ -17,6 +17,18 @@ import (
 // Create makes a container: its record, its name, its two layers, its volumes.
 // Nothing of it runs. The image must be here.
 func (e *Engine) Create(o Options) (*Container, error) {
+	id := unionfs.NewID()
+	if o.StartsNext {
+		e.early.put(id, e.spawnShim)
+	}
+	c, err := e.create(id, o)
+	if err != nil {
+		e.early.drop(id)
+	}
+	return c, err
+}
+
+func (e *Engine) create(id string, o Options) (*Container, error) {
 	img, err := builtin.Resolve(e.Images, o.Config.Image)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NoImage{Ref: o.Config.Image, Err: err}
@@ -24,15 +36,11 @@ func (e *Engine) Create(o Options) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.plan(o, img)
+	c, err := e.plan(id, o, img)
 	if err != nil {
 		return nil, err
 	}
-	if o.StartsNext {
-		e.early.put(c.ID, e.spawnShim)
-	}
 	if err := e.make(c, o, img); err != nil {
-		e.early.drop(c.ID)
 		return nil, err
 	}
 	return c, nil
@@ -72,8 +80,8 @@ func (e *NoImage) Error() string {
 func (e *NoImage) Unwrap() error { return e.Err }
 
 // plan writes the record without making anything.
-func (e *Engine) plan(o Options, img *image.Image) (*Container, error) {
-	c := &Container{ID: unionfs.NewID(), Created: time.Now().UTC(), Config: o.Config, HostConfig: o.Host,
+func (e *Engine) plan(id string, o Options, img *image.Image) (*Container, error) {
+	c := &Container{ID: id, Created: time.Now().UTC(), Config: o.Config, HostConfig: o.Host,
 		Image: img.ImageID, Driver: e.driver.Name()}
 	mergeConfig(&c.Config, img.Config)
 	var err error

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,6 +108,19 @@ func (l *Line) Send(v any, files ...*os.File) error {
 	}
 	_, _, err = l.conn.WriteMsgUnix(text, rights, nil)
 	return err
+}
+
+// hangUp ends the conversation, waits until the other side has ended it too, and
+// closes the line.
+func (l *Line) hangUp() {
+	l.conn.CloseWrite()
+	l.conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // nobody hangs on for ever
+	for one := []byte{0}; ; {
+		if n, err := l.conn.Read(one); n == 0 || err != nil {
+			break
+		}
+	}
+	l.Close()
 }
 
 // numbers takes the descriptors without os.File.Fd, which would make the file

@@ -233,17 +233,22 @@ func detachedNet(t *testing.T, e *minicontainer.Engine) {
 	detached(t, e, o)
 }
 
-// TestEarlyShimGoesHome makes a container that cannot be made: the shim that was
-// started for it meanwhile must end, and leave no folder of its own.
+// TestEarlyShimGoesHome makes containers that cannot be made: the shim that was
+// started for one meanwhile must have ended by then, and leave no folder of its own.
 func TestEarlyShimGoesHome(t *testing.T) {
 	e := newEngine(t)
 	detached(t, e, box("taken", "sleep", "1000"))
 	before := enginesShims(t, e)
-	o := box("taken", "true")
-	if _, _, err := e.Run(o, nil); err == nil {
-		t.Fatal("Run with a name that is taken = nil; want an error")
+	unknown := box("unknown", "true")
+	unknown.Config.Image = "there-is-none"
+	for _, o := range []minicontainer.Options{box("taken", "true"), unknown} {
+		if _, _, err := e.Run(o, nil); err == nil {
+			t.Fatalf("Run %s = nil; want an error", o.Name)
+		}
+		if got := enginesShims(t, e); !slices.Equal(got, before) {
+			t.Errorf("after Run %s failed there are the shims %q; want %q", o.Name, got, before)
+		}
 	}
-	waitFor(t, "the early shim ends", func() bool { return slices.Equal(enginesShims(t, e), before) })
 	if got := len(names(t, e.Settings().RunDir+"/shim")); got != 1 {
 		t.Errorf("%d folders of shims; want 1", got)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"cutaway/internal/needs"
 	"cutaway/minicontainer"
-	"cutaway/minicontainer/shim"
+	_ "cutaway/minicontainer/shim" // this program is the shims too
 	"cutaway/netdemo"
 	"cutaway/unionfs/image"
 )
@@ -31,7 +31,6 @@ var group = os.Getenv(insideEnv)
 // network and mounts is gone with them. This binary is also the shim and the
 // init stage.
 func TestMain(m *testing.M) {
-	shim.Main()
 	netdemo.Main()
 	if os.Getuid() != 0 || group != "" {
 		if os.Getuid() == 0 {

@@ -35,9 +35,10 @@ func (s *earlyShims) take(id string) *Line {
 	return line
 }
 
-// drop sends one home.
+// drop sends one home, and waits until it is gone: who is told that a container
+// could not be made may remove the folders that it looks at when it starts.
 func (s *earlyShims) drop(id string) {
 	if line := s.take(id); line != nil {
-		line.Close()
+		line.hangUp()
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"cutaway/labs"
 	"cutaway/labs/walk"
 	"cutaway/minicontainer/initproc"
-	"cutaway/minicontainer/shim"
+	_ "cutaway/minicontainer/shim" // this program is the shims too
 	"cutaway/netdemo"
 	"cutaway/unionfs/aufs"
 )
@@ -57,7 +57,6 @@ func (e usageError) Error() string { return e.text }
 func main() {
 	// Helper processes are this same program under another name; they are
 	// served before anything else is set up.
-	shim.Main() // first: every container start waits for it
 	initproc.Main()
 	vm.Main()
 	inside.Main()

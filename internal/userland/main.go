@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,18 +26,6 @@ func Main() {
 		return
 	}
 	os.Exit(Run(name, args[1:], os.Stdin, os.Stdout, os.Stderr))
-}
-
-// Names lists the applets that are programs in an image, sorted.
-func Names() []string {
-	var names []string
-	for _, a := range table {
-		if !a.hidden {
-			names = append(names, a.name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // Run runs one applet and returns its exit code.

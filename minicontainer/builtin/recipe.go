@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"cutaway/internal/userland"
+	"cutaway/internal/userland/names"
 	"cutaway/unionfs/image"
 )
 
@@ -67,7 +67,7 @@ func makeStress(s *image.Store, box *image.Image, from Sources) (*image.Image, e
 		if err != nil {
 			return nil, err
 		}
-		files, err := multiCall(from.Self, "bin/cutaway", applets(userland.Names(), bb.names))
+		files, err := multiCall(from.Self, "bin/cutaway", applets(names.Images(), bb.names))
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +100,7 @@ type program struct {
 
 func programs(from Sources) (program, error) {
 	if from.BusyBox == "" {
-		files, err := multiCall(from.Self, "bin/cutaway", applets(userland.Names(), nil))
+		files, err := multiCall(from.Self, "bin/cutaway", applets(names.Images(), nil))
 		return program{"cutaway", "cutaway (applets; its shell has no subshell processes)", files}, err
 	}
 	bb, err := askBusyBox(from.BusyBox)

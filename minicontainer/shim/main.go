@@ -12,11 +12,16 @@ import (
 	"cutaway/minicontainer/oci"
 )
 
-// Main makes this process a shim, and does not return, if it was started as one.
-func Main() {
-	if len(os.Args) == 8 && os.Args[0] == minicontainer.ShimName {
-		stay()
+// A shim does not wait for main, whose turn comes when all packages of the program
+// are initialised: those of the labs, of registries and tables are nothing to it,
+// and take longer than what it does until it is ready.
+func init() {
+	if len(os.Args) != 8 || os.Args[0] != minicontainer.ShimName {
+		return
 	}
+	// On another goroutine: until main begins this one is bound to the first thread.
+	go stay()
+	select {}
 }
 
 // stay is the shim.

@@ -36,7 +36,6 @@ func (s *shim) admit(line *minicontainer.Line) (*admitted, error) {
 	a := &admitted{}
 	files, err := line.Receive(&a.Request)
 	if err != nil {
-		line.Close()
 		return nil, err
 	}
 	a.client = minicontainer.StreamsFrom(a.Files, files)
@@ -58,6 +57,7 @@ type admitted struct {
 func (s *shim) answer(line *minicontainer.Line) {
 	a, err := s.admit(line)
 	if err != nil {
+		line.Close()
 		return
 	}
 	switch {

@@ -32,7 +32,8 @@ func (s *shim) run(line *minicontainer.Line) {
 	s.streams = streams
 	// The starter's streams first: its container's first word must not be missed.
 	// Until the request comes there may be no container yet, so nothing is touched
-	// before; if it never comes, there is nothing to do.
+	// before; if it never comes, there is nothing to do. The line is left open: that
+	// it ends says that this process has (earlyShims.drop waits for it).
 	request, err := s.admit(line)
 	if err != nil {
 		return
