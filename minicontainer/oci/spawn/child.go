@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"cutaway/internal/slack"
 )
 
 // child is everything that the forked child needs, made before the fork so
@@ -36,6 +38,7 @@ type child struct {
 
 	timeFile, empty *byte
 	oldMask         uint64
+	slack           uintptr
 }
 
 // join is a Namespace in the form of the system call.
@@ -88,6 +91,7 @@ func prepare(p Process) (*child, error) {
 		waitMap: p.New&unix.CLONE_NEWUSER != 0,
 		setRoot: p.Root || p.New&unix.CLONE_NEWUSER != 0,
 		exe:     p.Exe.Fd(),
+		slack:   slack.Inherited(),
 		session: p.Session,
 		keep:    fds(p.Keep),
 	}

@@ -133,6 +133,7 @@ func (c *child) stageTwo() {
 		c.check(stepSession, errno)
 	}
 	c.check(stepStdio, c.placeFiles())
+	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, c.slack, 0) // not that of the thread which happens to fork
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&c.oldMask)), 0, 8, 0, 0)
 	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, c.exe, uintptr(unsafe.Pointer(c.empty)),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/internal/needs"
+	"cutaway/internal/slack"
 )
 
 // TestMain lets this test binary play the program that starts itself again.
@@ -22,6 +24,8 @@ func TestMain(m *testing.M) {
 		fmt.Printf("uptime %s", up)
 		session, _ := unix.Getsid(0)
 		fmt.Printf("session %d\n", session)
+		late, _ := os.ReadFile("/proc/self/timerslack_ns")
+		fmt.Printf("slack %s", late)
 		os.Exit(7)
 	}
 	os.Exit(m.Run())
@@ -48,14 +52,15 @@ func play(t *testing.T, p Process) (string, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	buf := make([]byte, 4096)
-	n, _ := r.Read(buf)
-	m, _ := r.Read(buf[n:])
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var ws unix.WaitStatus
 	if _, err := unix.Wait4(pid, &ws, 0, nil); err != nil {
 		t.Fatalf("wait4(%d): %v; the process must be a child of the caller", pid, err)
 	}
-	return string(buf[:n+m]), ws.ExitStatus()
+	return string(out), ws.ExitStatus()
 }
 
 func TestStart(t *testing.T) {
@@ -77,6 +82,18 @@ func TestStart(t *testing.T) {
 				t.Errorf("child printed %q and exited %d; want %q and 7", out, code, test.want)
 			}
 		})
+	}
+}
+
+// TestStartSlack forks on a thread whose timers may be late: the child's must not.
+func TestStartSlack(t *testing.T) {
+	runtime.LockOSThread() // and never unlocked: the thread ends with the test
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 5_000_000, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := play(t, Process{})
+	if want := fmt.Sprintf("slack %d\n", slack.Inherited()); !strings.Contains(out, want) {
+		t.Errorf("the child printed %q; want %q", out, want)
 	}
 }
 
