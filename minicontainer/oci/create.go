@@ -47,7 +47,7 @@ func (r *Runtime) Create(id string, o Options) (*Container, error) {
 		m.announce,     // the caller may have something to do in these namespaces
 		m.setOOMScore,  // /proc/PID/oom_score_adj
 		m.finishStage,  // the container is built around it, down to its program
-		m.limitGroup,   // late: init's own threads and memory are not the program's
+		m.limitGroup,   // late: init's own threads and memory are not the program's; a script has none
 		m.saveCreated,  // state.json and the pid file
 	} {
 		if err := step(); err != nil {
@@ -178,7 +178,8 @@ func (m *making) adoptGroup(hs *cgroupdemo.Hierarchies) (*cgroupdemo.Group, erro
 }
 
 // limitGroup writes the limits of linux.resources into the group, once: before the
-// hooks, which may look at them and change them; without hooks when all is made.
+// hooks, which may look at them and change them; without hooks while the stage
+// performs its last script, or when all is made.
 func (m *making) limitGroup() error {
 	if m.groups == nil || m.limited {
 		return nil

@@ -40,6 +40,7 @@ type stage struct {
 	near, far wire
 	pid       int
 	listener  func(number int) error // gives it to its agent
+	meanwhile func() error           // what can be done while the last script is performed
 
 	exe    *os.File       // what performs the scripts
 	memory *script.Memory // of the scripts; nil where the stage is this program
@@ -196,6 +197,11 @@ func (s *stage) finish(pidfd *os.File, kinds uintptr) error {
 	}
 	if err := s.release(); err != nil {
 		return err
+	}
+	if s.meanwhile != nil {
+		if err := s.meanwhile(); err != nil {
+			return err
+		}
 	}
 	return s.attend()
 }

@@ -61,6 +61,7 @@ func (m *making) startStage() error {
 		return err
 	}
 	m.stage.listener = m.sendListener
+	m.stage.meanwhile = m.limitGroup
 	err = m.stage.start(m.groups, spawn.Process{
 		Join: joins, New: cloneFlags(m.Spec), TimeOffsets: timeOffsets(m.Spec),
 		UIDs: m.Spec.Linux.UIDMappings, GIDs: m.Spec.Linux.GIDMappings, DenyGroups: os.Geteuid() != 0,
