@@ -1,8 +1,6 @@
 package shim
 
 import (
-	"os"
-	"os/signal"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -15,21 +13,30 @@ import (
 type children struct {
 	mu      sync.Mutex
 	waiting map[int]chan int
+	born    chan struct{} // there may be one again
 }
 
 func newChildren() *children {
-	c := &children{waiting: map[int]chan int{}}
-	deaths := make(chan os.Signal, 1)
-	signal.Notify(deaths, unix.SIGCHLD)
-	go func() {
-		for range deaths {
-			c.reap()
-		}
-	}()
+	c := &children{waiting: map[int]chan int{}, born: make(chan struct{}, 1)}
+	go c.reapAll()
 	return c
 }
 
-// reap takes all that have ended. One signal may stand for many deaths.
+// reapAll sleeps in the kernel until one has ended (waitid(2), WNOWAIT: it stays
+// to be reaped). SIGCHLD would tell too, but by way of three threads, and the end
+// of a container is what everybody waits for.
+func (c *children) reapAll() {
+	for {
+		switch unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil) {
+		case nil:
+			c.reap()
+		case unix.ECHILD:
+			<-c.born // orphans are born below others: there are none now
+		}
+	}
+}
+
+// reap takes all that have ended.
 func (c *children) reap() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,11 +65,19 @@ func exitCode(ws unix.WaitStatus) int {
 }
 
 // while runs fn, which starts or ends processes and waits for some of them
-// itself, without the reaper taking them away.
+// itself, without the reaper taking them away. Nothing else here may start any.
 func (c *children) while(fn func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.mayHaveMore()
 	return fn()
+}
+
+func (c *children) mayHaveMore() {
+	select {
+	case c.born <- struct{}{}:
+	default: // it is said already
+	}
 }
 
 // watch tells how a child ends. Only to be called within while.

@@ -73,7 +73,7 @@ func (l *life) claim() error {
 		c.RestartCount++
 	}
 	if c.State.Stale() && !c.State.Restarting {
-		if err := l.engine.Settle(c); err != nil {
+		if err := l.children.while(func() error { return l.engine.Settle(c) }); err != nil {
 			return err
 		}
 	}
@@ -85,8 +85,13 @@ func (l *life) claim() error {
 	return l.engine.Save(c)
 }
 
-func (l *life) mountRoot() (err error) {
-	if l.root, err = l.engine.Images.MountRoot(l.id); err != nil {
+// mountRoot mounts it. Some storage drivers have programs do that.
+func (l *life) mountRoot() error {
+	err := l.children.while(func() (err error) {
+		l.root, err = l.engine.Images.MountRoot(l.id)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("mount the root: %w", err)
 	}
 	l.c.State.Rootfs = l.root.Path
@@ -188,10 +193,13 @@ func (l *life) dismantle(c *minicontainer.Container) error {
 	if l.sandbox != nil {
 		l.sandbox.Close()
 	}
-	err := l.children.while(func() error { return l.engine.TakeDown(c, l.runtime) })
-	if l.root != nil {
-		err = errors.Join(err, l.root.Release())
-	}
+	err := l.children.while(func() error {
+		err := l.engine.TakeDown(c, l.runtime)
+		if l.root != nil {
+			err = errors.Join(err, l.root.Release())
+		}
+		return err
+	})
 	l.streams.settle(2 * time.Second)
 	for _, split := range l.splits {
 		split.Flush()
@@ -222,7 +230,9 @@ func (s *shim) autoRemove(c *minicontainer.Container) error {
 	if !c.HostConfig.AutoRemove {
 		return nil
 	}
-	err := s.engine.RemoveLocked(c, minicontainer.RemoveOptions{Volumes: true})
+	err := s.children.while(func() error {
+		return s.engine.RemoveLocked(c, minicontainer.RemoveOptions{Volumes: true})
+	})
 	if err == nil {
 		return errRemoved
 	}
