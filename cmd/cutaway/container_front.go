@@ -30,6 +30,7 @@ type frontEnd struct {
 	copies      sync.WaitGroup
 	ours        []*os.File
 	detached    chan struct{}
+	events      chan os.Signal
 }
 
 func (p *program) inFront(tty, input bool, only []string) *frontEnd {
@@ -55,6 +56,8 @@ func (f *frontEnd) stay(e api.Backend, ref string, join func(string, *minicontai
 	if err := f.open(); err != nil {
 		return err
 	}
+	// Before there is somebody to pass them on to: from now on a signal is the container's.
+	defer f.catch()()
 	s, err := join(ref, &f.streams)
 	if err != nil {
 		return err
@@ -155,8 +158,10 @@ func (f *frontEnd) wait(e api.Backend, ref string, s api.Process) error {
 	}
 	defer s.Close()
 	f.closeOurs() // the shim has its own copies; ours would keep pipes open
-	stop := f.follow(e, ref, s)
-	defer stop()
+	if size := f.size(); size != (minicontainer.Size{}) {
+		s.Resize(size)
+	}
+	go f.follow(e, ref, s)
 	type end struct {
 		code int
 		err  error
@@ -191,25 +196,24 @@ func (f *frontEnd) closeOurs() {
 	f.ours = nil
 }
 
+// catch has signals kept for follow.
+func (f *frontEnd) catch() (stop func()) {
+	f.events = make(chan os.Signal, 16)
+	signal.Notify(f.events, unix.SIGWINCH, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGCONT)
+	return func() { signal.Stop(f.events); close(f.events) }
+}
+
 // follow passes on what happens to us: signals, and changes of the terminal's size.
-func (f *frontEnd) follow(e api.Backend, ref string, s api.Process) (stop func()) {
-	if size := f.size(); size != (minicontainer.Size{}) {
-		s.Resize(size)
-	}
-	events := make(chan os.Signal, 16)
-	signal.Notify(events, unix.SIGWINCH, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGCONT)
-	go func() {
-		for ev := range events {
-			sig, _ := ev.(unix.Signal)
-			switch {
-			case sig == unix.SIGWINCH:
-				s.Resize(f.size())
-			case f.signals:
-				e.Kill(ref, sig)
-			}
+func (f *frontEnd) follow(e api.Backend, ref string, s api.Process) {
+	for ev := range f.events {
+		sig, _ := ev.(unix.Signal)
+		switch {
+		case sig == unix.SIGWINCH:
+			s.Resize(f.size())
+		case f.signals:
+			e.Kill(ref, sig)
 		}
-	}()
-	return func() { signal.Stop(events); close(events) }
+	}
 }
 
 // restore gives the terminal back as it was.
