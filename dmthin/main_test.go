@@ -97,7 +97,7 @@ var liveOnly = flag.String("dmthin.run", "^TestLive", "which tests TestInGuest r
 // TestInGuest runs the live tests in a virtual machine, where this kernel cannot.
 func TestInGuest(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: no virtual machine")
+		t.Skip("-short: boots a virtual machine; make test-guest")
 	}
 	if hostHasDM() == nil {
 		t.Skip("this kernel has thin pools: the live tests run on it")

@@ -30,7 +30,7 @@ var otherwiseOnPurpose = []struct{ program, words, why string }{
 
 func TestConformance(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds some sixty programs and runs each twice: make test-guest")
+		t.Skip("-short: minutes of some sixty programs, each twice; make test-guest")
 	}
 	needs.Root(t)
 	runc := needs.Program(t, "runc", "runc")

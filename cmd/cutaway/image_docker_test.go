@@ -32,7 +32,7 @@ var dockerLines = []string{
 // same, and say the same, with the same exit code.
 func TestDockerSaysTheSame(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts Docker Engine")
+		t.Skip("-short: half a minute with Docker Engine; make test-guest")
 	}
 	s := newStoreSession(t)
 	e := engine.Start(t, "", "--storage-driver", "overlay2")

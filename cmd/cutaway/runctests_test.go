@@ -37,7 +37,7 @@ var passedByRuncOnly = map[string]string{
 
 func TestConformanceRunc(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs runc's own tests twice: make test-guest")
+		t.Skip("-short: minutes of runc's own tests, twice; make test-guest")
 	}
 	needs.Root(t)
 	runc := needs.Program(t, "runc", "runc")
