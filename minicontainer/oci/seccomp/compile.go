@@ -109,15 +109,15 @@ func compileSection(t table, calls map[string]*callRules, fallback uint32, stric
 	list = slices.DeleteFunc(list, func(e entry) bool { return calls[e.name] == nil })
 	slices.SortFunc(list, func(a, b entry) int { return cmp.Compare(a.number, b.number) })
 	var spans spans
+	otherwise := answer(fallback)
 	for _, e := range list {
-		spans.upTo(e.number, answer(fallback))
-		spans.upTo(e.number+1, calls[e.name].code(fallback))
+		spans.upTo(e.number, otherwise)
+		spans.upTo(e.number+1, calls[e.name].code(otherwise))
 	}
 	if strict && newerAreUnknown(list) {
-		spans.last(answer(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)))
-	} else {
-		spans.last(answer(fallback))
+		otherwise = answer(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS))
 	}
+	spans.last(otherwise)
 	return section{table: t, code: search(spans.list)}, nil
 }
 

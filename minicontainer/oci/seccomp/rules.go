@@ -9,13 +9,10 @@ import (
 
 // callRules are all rules for one system call.
 type callRules struct {
-	always *uint32 // the action of a rule without conditions
-	when   []rule  // those with conditions, in the order of the spec
-	made   code    // of these, for all architectures
+	always code   // of a rule without conditions
+	when   []rule // those with conditions, in the order of the spec
+	made   code   // of these, for all architectures
 }
-
-// empty: the spec names the call only to say what the default says anyway.
-func (r *callRules) empty() bool { return r.always == nil && len(r.when) == 0 }
 
 // rule holds when all its conditions do.
 type rule struct {
@@ -33,28 +30,29 @@ func gather(s *specs.LinuxSeccomp, fallback uint32) (map[string]*callRules, erro
 		if err != nil {
 			return nil, err
 		}
+		always := answer(action) // one for all that the entry names
 		for _, name := range call.Names {
-			if all[name] == nil {
-				all[name] = &callRules{}
+			rules := all[name]
+			if rules == nil {
+				rules = &callRules{}
+				all[name] = rules
 			}
-			if action != fallback {
-				all[name].add(call.Args, action)
+			switch {
+			case action == fallback:
+			case len(call.Args) > 0:
+				rules.add(call.Args, action)
+			case rules.always == nil:
+				rules.always = always
 			}
 		}
 	}
 	return all, nil
 }
 
-// add takes one entry. Conditions on different arguments must all hold; when an
-// entry names one argument twice, each condition is a rule of its own, as it has
-// been in runc since the beginning and profiles rely on it.
+// add takes an entry with conditions. Those on different arguments must all hold;
+// when an entry names one argument twice, each condition is a rule of its own, as
+// it has been in runc since the beginning and profiles rely on it.
 func (r *callRules) add(args []specs.LinuxSeccompArg, action uint32) {
-	if len(args) == 0 {
-		if r.always == nil {
-			r.always = &action
-		}
-		return
-	}
 	if !repeats(args) {
 		r.when = append(r.when, rule{args, action})
 		return
@@ -75,19 +73,21 @@ func repeats(args []specs.LinuxSeccompArg) bool {
 	return false
 }
 
-// code is what runs for this system call; it always ends in a return.
-func (r *callRules) code(fallback uint32) code {
-	if r.made != nil {
-		return r.made
+// code is what runs for this system call, which otherwise gets the default's; it
+// always ends in a return.
+func (r *callRules) code(otherwise code) code {
+	switch {
+	case r.always != nil:
+		return r.always
+	case len(r.when) == 0:
+		return otherwise
 	}
-	if r.always != nil {
-		r.made.ret(*r.always)
-		return r.made
+	if r.made == nil {
+		for _, rule := range r.when {
+			r.made = append(r.made, rule.code()...)
+		}
+		r.made = append(r.made, otherwise...)
 	}
-	for _, rule := range r.when {
-		r.made = append(r.made, rule.code()...)
-	}
-	r.made.ret(fallback)
 	return r.made
 }
 

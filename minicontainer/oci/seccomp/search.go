@@ -48,7 +48,8 @@ func search(list []span) code {
 		return list[0].code
 	}
 	middle := len(list) / 2
-	var c code
-	c.ifAtLeast(list[middle].first, search(list[middle:]))
-	return append(c, search(list[:middle])...)
+	below, above := search(list[:middle]), search(list[middle:])
+	c := make(code, 0, 2+len(above)+len(below))
+	c.ifAtLeast(list[middle].first, above)
+	return append(c, below...)
 }
