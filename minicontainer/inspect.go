@@ -32,7 +32,7 @@ type ListOptions struct {
 }
 
 // List reads the records of all containers, the newest first. One with a damaged
-// record is listed as dead.
+// record is listed as dead. Config.Image is what the image is called now.
 func (e *Engine) List(o ListOptions) ([]*Container, error) {
 	ids, err := e.ids()
 	if err != nil {
@@ -64,7 +64,20 @@ func (e *Engine) List(o ListOptions) ([]*Container, error) {
 	if o.Last > 0 && len(all) > o.Last {
 		all = all[:o.Last]
 	}
+	for _, c := range all {
+		c.Config.Image = e.imageNow(c)
+	}
 	return all, nil
+}
+
+// imageNow is the image's name that the container was made from, or its id where
+// the name means another image by now, or none.
+func (e *Engine) imageNow(c *Container) string {
+	img, err := e.Images.Resolve(c.Config.Image)
+	if err != nil || img.ImageID != c.Image {
+		return c.Image.String()
+	}
+	return c.Config.Image
 }
 
 // ImageUses lists the containers that were made from an image, as removing an

@@ -115,6 +115,9 @@ func rowOf(c *minicontainer.Container, whole bool) psRow {
 		Ports: portsText(c.NetworkSettings.Ports), labels: c.Config.Labels}
 	if !whole {
 		r.ID, command = minicontainer.ShortID(c.ID), ellipsis(command, 20)
+		if r.Image == c.Image.String() { // it has no name any more
+			r.Image = minicontainer.ShortID(strings.TrimPrefix(r.Image, "sha256:"))
+		}
 	}
 	r.Command = strconv.Quote(command)
 	for _, name := range sortedKeys(c.Config.Labels) {

@@ -58,10 +58,7 @@ func (p *person) worksAtTheShell() {
 	// It goes on until Ctrl-C, so nobody has to know how long the size takes.
 	p.types("while :; do stty size; sleep 0.1; done\r")
 	p.waitFor("40 100")
-	if err := pty.Setsize(p.terminal, &pty.Winsize{Rows: 50, Cols: 132}); err != nil {
-		p.t.Fatal(err)
-	}
-	p.waitFor("50 132")
+	p.resizes("50 132", pty.Winsize{Rows: 50, Cols: 132}, pty.Winsize{Rows: 40, Cols: 100})
 	p.interrupts()
 	// What the shell echoes is not yet what it does: while it edits a line, Ctrl-C
 	// is a key like any other.
@@ -71,6 +68,24 @@ func (p *person) worksAtTheShell() {
 	p.types("echo it-was-$?\r")
 	p.waitFor("it-was-130")
 	p.waitFor("/ # ")
+}
+
+// resizes changes the terminal's size until that is seen. Once may not be enough:
+// Docker's client asks for the size, and then for the signal; what comes in between
+// it never hears of. And only a change is one, so it goes back first.
+func (p *person) resizes(seen string, to, from pty.Winsize) {
+	p.t.Helper()
+	for range 10 {
+		for _, size := range []pty.Winsize{from, to} {
+			if err := pty.Setsize(p.terminal, &size); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		if p.sees(seen, 3*time.Second) {
+			return
+		}
+	}
+	p.t.Fatalf("the container does not hear of the terminal's size, %q", seen)
 }
 
 // interrupts presses Ctrl-C until the shell asks again. Once may not be enough:
