@@ -1,9 +1,10 @@
 package spawn
 
-// canShare says that cloneSharing exists for this processor.
+// canShare says that clone keeps its way back where a child that shares the
+// stack does not overwrite it.
 const canShare = true
 
-// cloneSharing is clone3(2) with CLONE_VM and CLONE_VFORK.
+// clone is clone3(2).
 //
 //go:noescape
-func cloneSharing(args *cloneArgs, size uintptr) (pid, errno uintptr)
+func clone(args *cloneArgs, size uintptr) (pid, errno uintptr)
