@@ -18,7 +18,7 @@ import (
 // one gets a new machine.
 func TestLabThatLosesItsGuest(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: boots virtual machines")
+		t.Skip("-short: boots virtual machines; make test-guest")
 	}
 	s := withVM(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

@@ -143,7 +143,7 @@ func TestNoQEMUIsUntested(t *testing.T) {
 // it and goes with the last one.
 func TestGuestDevicemapperImages(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: boots a virtual machine")
+		t.Skip("-short: boots a virtual machine; make test-guest")
 	}
 	s := withVM(t)
 	const script = `set -e

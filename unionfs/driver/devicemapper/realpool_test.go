@@ -95,7 +95,7 @@ func closeReal(t *testing.T, home string) {
 // folder that judges needs xattrs, which the guest's tmpfs does not keep.
 func TestContractInGuest(t *testing.T) {
 	if realPoolWanted() || testing.Short() {
-		t.Skip("this is the guest, or -short")
+		t.Skip("-short, or the guest itself: boots a virtual machine; make test-guest")
 	}
 	t.Log(vmtest.Again(t, vmtest.Guest{ScratchMB: 3072, Format: true, Env: []string{withRealPool + "=1"}},
 		"-test.v", "-test.run", "^TestContract$"))

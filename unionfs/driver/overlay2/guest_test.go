@@ -10,7 +10,7 @@ import (
 // built with project quota. There nothing may be skipped.
 func TestSizeLimitInGuest(t *testing.T) {
 	if testing.Short() || vmtest.Inside() {
-		t.Skip("this is the guest, or -short")
+		t.Skip("-short, or the guest itself: boots a virtual machine; make test-guest")
 	}
 	t.Log(vmtest.Again(t, vmtest.Guest{ScratchMB: 1024, Format: true, Env: []string{"CUTAWAY_REQUIRE=all"}},
 		"-test.v", "-test.run", "^TestSizeLimit$"))
