@@ -1,10 +1,9 @@
 package spawn
 
-// canShare says that clone keeps its way back where a child that shares the
-// stack does not overwrite it.
+// canShare says that cloneSharing exists for this processor.
 const canShare = true
 
-// clone is clone3(2).
+// cloneSharing is clone3(2) with CLONE_VM and CLONE_VFORK.
 //
 //go:noescape
-func clone(args *cloneArgs, size uintptr) (pid, errno uintptr)
+func cloneSharing(args *cloneArgs, size uintptr) (pid, errno uintptr)

@@ -1,12 +1,12 @@
 #include "textflag.h"
 
-// func clone(args *cloneArgs, size uintptr) (pid uintptr, errno uintptr)
+// func cloneSharing(args *cloneArgs, size uintptr) (pid uintptr, errno uintptr)
 //
-// clone3(2), also for a child that runs on the caller's own stack while the caller
-// stands still. What such a child calls overwrites the stack below the caller's
+// clone3(2) for a child that runs on the caller's own stack while the caller
+// stands still. What the child calls overwrites the stack below the caller's
 // frame, the place of this function's return address too; so that is kept in a
 // register, of which each of the two has its own.
-TEXT ·clone(SB), NOSPLIT|NOFRAME, $0-32
+TEXT ·cloneSharing(SB), NOSPLIT|NOFRAME, $0-32
 	MOVQ args+0(FP), DI
 	MOVQ size+8(FP), SI
 	POPQ R12

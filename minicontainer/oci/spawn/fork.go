@@ -22,7 +22,13 @@ func fork(c *child) (int, unix.Errno) {
 	all := ^uint64(0)
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&c.oldMask)), 8, 0, 0)
-	pid, errno := clone(&c.first, unsafe.Sizeof(c.first))
+	var pid, errno uintptr
+	if c.sharing {
+		pid, errno = cloneSharing(&c.first, unsafe.Sizeof(c.first))
+	} else {
+		p, _, e := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.first)), unsafe.Sizeof(c.first), 0)
+		pid, errno = p, uintptr(e)
+	}
 	if errno == 0 && pid == 0 {
 		c.enterGroups()
 		if c.twoStages {
@@ -52,7 +58,9 @@ func (c *child) enterGroups() {
 	}
 }
 
-// stageOne joins, clones the process that is really inside, and ends.
+// stageOne joins, clones the process that is really inside, and ends. The clone is
+// written out once more, as it is in fork: in a function of its own a child that
+// shares the stack would return from it, and overwrite what its parent needs to.
 //
 //go:norace
 //go:nosplit
@@ -68,7 +76,13 @@ func (c *child) stageOne() {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETNS, c.joins[i].fd, c.joins[i].kinds, 0)
 		c.check(stepJoin, errno)
 	}
-	pid, errno := clone(&c.args, unsafe.Sizeof(c.args))
+	var pid, errno uintptr
+	if c.sharing {
+		pid, errno = cloneSharing(&c.args, unsafe.Sizeof(c.args))
+	} else {
+		p, _, e := unix.RawSyscall(unix.SYS_CLONE3, uintptr(unsafe.Pointer(&c.args)), unsafe.Sizeof(c.args), 0)
+		pid, errno = p, uintptr(e)
+	}
 	c.check(stepClone, unix.Errno(errno))
 	if pid == 0 {
 		c.stageTwo()
