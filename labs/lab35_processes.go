@@ -20,6 +20,7 @@ import (
 	"cutaway/internal/evidence"
 	"cutaway/labs/bench"
 	"cutaway/minicontainer"
+	"cutaway/minicontainer/launch"
 	"cutaway/nsdemo"
 )
 
@@ -126,7 +127,7 @@ func shimOf(id string) int {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range files {
 		text, _ := os.ReadFile(file)
-		if strings.HasPrefix(string(text), minicontainer.ShimName+"\x00"+id+"\x00") {
+		if strings.HasPrefix(string(text), launch.ShimName+"\x00"+id+"\x00") {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 			return pid
 		}
@@ -158,7 +159,7 @@ func programOf(pid int) string {
 		return "kernel"
 	}
 	words[0] = filepath.Base(words[0])
-	if words[0] == minicontainer.ShimName || len(words) > 5 {
+	if words[0] == launch.ShimName || len(words) > 5 {
 		words = append(words[:1:1], "...")
 	}
 	return strings.Join(words, " ")

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer"
+	"cutaway/minicontainer/launch"
 )
 
 // rounds is a small number, or what CUTAWAY_STRESS says.
@@ -32,7 +33,7 @@ func shimOf(t testing.TB, id string) int {
 	must(t, err)
 	for _, list := range lists {
 		text, _ := os.ReadFile(list)
-		if bytes.HasPrefix(text, []byte(minicontainer.ShimName+"\x00"+id+"\x00")) {
+		if bytes.HasPrefix(text, []byte(launch.ShimName+"\x00"+id+"\x00")) {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(list)))
 			return pid
 		}

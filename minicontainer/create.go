@@ -17,9 +17,11 @@ import (
 // Create makes a container: its record, its name, its two layers, its volumes.
 // Nothing of it runs. The image must be here.
 func (e *Engine) Create(o Options) (*Container, error) {
-	id := unionfs.NewID()
+	var id string
 	if o.StartsNext {
-		e.early.put(id, e.spawnShim)
+		id = e.early.begin(e)
+	} else {
+		id = unionfs.NewID()
 	}
 	c, err := e.create(id, o)
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 
 	"cutaway/minicontainer"
 	"cutaway/minicontainer/api"
+	"cutaway/minicontainer/launch"
 )
 
 // TestHelperDaemon is a daemon to be killed; by itself it does nothing.
@@ -250,7 +251,7 @@ func shimsOf(t *testing.T, id string) (n int) {
 	must(t, err)
 	for _, list := range lists {
 		text, _ := os.ReadFile(list)
-		if args := bytes.Split(text, []byte{0}); string(args[0]) == minicontainer.ShimName && len(args) > 1 && string(args[1]) == id {
+		if args := bytes.Split(text, []byte{0}); string(args[0]) == launch.ShimName && len(args) > 1 && string(args[1]) == id {
 			n++
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer"
+	"cutaway/minicontainer/launch"
 )
 
 func TestRunToItsEnd(t *testing.T) {
@@ -260,7 +261,7 @@ func TestEarlyShimGoesHome(t *testing.T) {
 func enginesShims(t testing.TB, e *minicontainer.Engine) (pids []string) {
 	for _, pid := range names(t, "/proc") {
 		text, err := os.ReadFile("/proc/" + pid + "/cmdline")
-		if err == nil && bytes.HasPrefix(text, []byte(minicontainer.ShimName+"\x00")) && bytes.Contains(text, []byte(e.Settings().RunDir)) {
+		if err == nil && bytes.HasPrefix(text, []byte(launch.ShimName+"\x00")) && bytes.Contains(text, []byte(e.Settings().RunDir)) {
 			pids = append(pids, pid)
 		}
 	}

@@ -1,6 +1,11 @@
 package minicontainer
 
-import "sync"
+import (
+	"sync"
+
+	"cutaway/minicontainer/launch"
+	"cutaway/unionfs"
+)
 
 // earlyShims are shims that were started before their containers were made: a
 // program of this size takes milliseconds to start, and one of two processors
@@ -12,11 +17,20 @@ type earlyShims struct {
 	lines map[string]*Line // by container id
 }
 
-// put starts one. Without it the container starts as well, only later.
-func (s *earlyShims) put(id string, spawn func(id string) (*Line, error)) {
-	line, err := spawn(id)
+// begin starts one, unless it was started ahead of time, and returns the id of the
+// container that it is for. Without a shim the container starts as well, only later.
+func (s *earlyShims) begin(e *Engine) (id string) {
+	id, near, ok := launch.Ahead()
+	var err error
+	if !ok {
+		id = unionfs.NewID()
+		if near, err = launch.Shim(id); err != nil {
+			return id
+		}
+	}
+	line, err := e.introduce(near)
 	if err != nil {
-		return
+		return id
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,6 +38,7 @@ func (s *earlyShims) put(id string, spawn func(id string) (*Line, error)) {
 		s.lines = map[string]*Line{}
 	}
 	s.lines[id] = line
+	return id
 }
 
 // take hands one over, or nil.
@@ -39,6 +54,18 @@ func (s *earlyShims) take(id string) *Line {
 // could not be made may remove the folders that it looks at when it starts.
 func (s *earlyShims) drop(id string) {
 	if line := s.take(id); line != nil {
+		line.hangUp()
+	}
+}
+
+// RecallShim sends the shim home that was started ahead of time, if no container
+// has taken it: the command line was wrong, or a daemon does the work.
+func RecallShim() {
+	_, near, ok := launch.Ahead()
+	if !ok {
+		return
+	}
+	if line, err := LineFrom(near); err == nil {
 		line.hangUp()
 	}
 }

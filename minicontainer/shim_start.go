@@ -6,16 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"cutaway/minicontainer/oci/spawn"
+	"cutaway/minicontainer/launch"
 )
-
-// ShimName is the argv[0] by which package shim knows that this program is to be one.
-const ShimName = "cutaway-shim"
 
 func (e *Engine) shimDir(id string) string { return filepath.Join(e.run, "shim", id) }
 
@@ -35,41 +30,25 @@ func (e *Engine) startShim(id string, streams *Streams) (*Session, error) {
 	return s, nil
 }
 
-// spawnShim starts the process, which waits at the other end of the line. It is
-// in a session of its own, so that neither Ctrl-C nor a hang-up of the caller's
-// terminal is meant for it; and an orphan, so that a daemon has no children who
-// would have to be reaped, or handed over when it is started anew.
+// spawnShim starts the process, which waits at the other end of the line.
 func (e *Engine) spawnShim(id string) (*Line, error) {
-	near, far, err := NewLine()
+	near, err := launch.Shim(id)
 	if err != nil {
 		return nil, err
 	}
-	defer far.Close()
-	if err := e.spawnWith(id, far); err != nil {
-		return nil, errors.Join(fmt.Errorf("start shim: %w", err), near.Close())
-	}
-	return near, nil
+	return e.introduce(near)
 }
 
-func (e *Engine) spawnWith(id string, line *os.File) error {
-	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+// introduce tells a shim where its engine is: the first message on its line.
+func (e *Engine) introduce(near *os.File) (*Line, error) {
+	line, err := LineFrom(near)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer null.Close()
-	exe, err := os.OpenFile("/proc/self/exe", unix.O_PATH, 0)
-	if err != nil {
-		return err
+	if err := line.Send(e.settings); err != nil {
+		return nil, errors.Join(fmt.Errorf("tell a shim where its engine is: %w", err), line.Close())
 	}
-	defer exe.Close()
-	s := e.settings
-	_, err = spawn.Start(spawn.Process{
-		Exe: exe, Env: os.Environ(), Orphan: true, Session: true,
-		Argv: []string{ShimName, id, s.Root, s.RunDir, s.Driver, s.CgroupParent, strings.Join(s.StorageOpts, ","),
-			strconv.Itoa(int(line.Fd()))},
-		Stdio: [3]*os.File{null, null, null}, Keep: []*os.File{line},
-	})
-	return err
+	return line, nil
 }
 
 // ShimLock takes the lock that says "this container has a shim". It is held as

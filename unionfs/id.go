@@ -1,20 +1,16 @@
 package unionfs
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"cutaway/internal/randomid"
 )
 
 // NewID returns 64 hexadecimal digits of randomness, the shape of Docker's
 // cache ids and container ids. Random and not derived from the content: the
 // same layer pulled twice must not meet its own half-removed folder.
-func NewID() string {
-	var b [32]byte
-	rand.Read(b[:]) // crypto/rand.Read never fails since Go 1.24
-	return hex.EncodeToString(b[:])
-}
+func NewID() string { return randomid.New() }
 
 // CheckID refuses ids that are not one plain path component. An id becomes a
 // folder name, a btrfs subvolume name and a zfs dataset name, so the set of

@@ -52,6 +52,7 @@ func (p *program) engineFlags(flags *pflag.FlagSet) {
 // engine opens the engine here, or the way to a daemon's.
 func (p *program) engine() (api.Backend, error) {
 	if p.host != "" {
+		minicontainer.RecallShim() // the daemon starts its own
 		return api.Dial(p.host)
 	}
 	e, err := minicontainer.Open(p.settings())

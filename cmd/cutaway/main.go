@@ -18,6 +18,7 @@ import (
 	"cutaway/internal/vm"
 	"cutaway/labs"
 	"cutaway/labs/walk"
+	"cutaway/minicontainer"
 	"cutaway/minicontainer/initproc"
 	_ "cutaway/minicontainer/shim" // this program is the shims too
 	"cutaway/netdemo"
@@ -64,7 +65,9 @@ func main() {
 	netdemo.Main()
 	aufs.Main()
 	userland.Main()
-	os.Exit(run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
+	code := run(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Args[1:])
+	minicontainer.RecallShim()
+	os.Exit(code)
 }
 
 // program is what the commands share.

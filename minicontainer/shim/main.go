@@ -4,11 +4,11 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"cutaway/minicontainer"
+	"cutaway/minicontainer/launch"
 	"cutaway/minicontainer/oci"
 )
 
@@ -16,7 +16,7 @@ import (
 // are initialised: those of the labs, of registries and tables are nothing to it,
 // and take longer than what it does until it is ready.
 func init() {
-	if len(os.Args) != 8 || os.Args[0] != minicontainer.ShimName {
+	if len(os.Args) != 3 || os.Args[0] != launch.ShimName {
 		return
 	}
 	// On another goroutine: until main begins this one is bound to the first thread.
@@ -26,7 +26,7 @@ func init() {
 
 // stay is the shim.
 func stay() {
-	lineFD, err := strconv.Atoi(os.Args[7])
+	lineFD, err := strconv.Atoi(os.Args[2])
 	if err != nil || os.Chdir("/") != nil { // no folder of the caller's stays busy because of us
 		os.Exit(2)
 	}
@@ -39,8 +39,11 @@ func stay() {
 	if err != nil {
 		os.Exit(2)
 	}
-	id := os.Args[1]
-	s, err := begin(id, minicontainer.Settings{Root: os.Args[2], RunDir: os.Args[3], Driver: os.Args[4], CgroupParent: os.Args[5], StorageOpts: storageOpts(os.Args[6])})
+	var settings minicontainer.Settings
+	if _, err := line.Receive(&settings); err != nil {
+		os.Exit(0) // nobody needs us after all
+	}
+	s, err := begin(os.Args[1], settings)
 	if err != nil {
 		refuse(line, minicontainer.Reply{Error: err.Error(), Code: 125})
 	}
@@ -54,14 +57,6 @@ func refuse(line *minicontainer.Line, why minicontainer.Reply) {
 	line.Receive(&minicontainer.Request{})
 	line.Send(why)
 	os.Exit(1)
-}
-
-// storageOpts are options as one argument; none is the empty one.
-func storageOpts(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, ",")
 }
 
 // begin opens what a shim needs.

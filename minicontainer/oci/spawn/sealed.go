@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"path"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,11 +20,11 @@ import (
 // is read-only in its super block, whatever a container does to mount flags.
 // Where overlayfs cannot do it, a sealed copy in memory takes its place.
 func Sealed() (*os.File, error) {
-	path, err := os.Readlink("/proc/self/exe")
+	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return nil, err
 	}
-	f, overlayErr := sealedByOverlay(path)
+	f, overlayErr := sealedByOverlay(exe)
 	if overlayErr == nil {
 		return f, nil
 	}
@@ -37,7 +37,7 @@ func Sealed() (*os.File, error) {
 
 // sealedByOverlay mounts the binary's folder as the lower layer of a detached,
 // read-only overlay (fsopen(2), fsmount(2)) and opens the binary in it.
-func sealedByOverlay(path string) (*os.File, error) {
+func sealedByOverlay(exe string) (*os.File, error) {
 	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("fsopen overlay: %w", err)
@@ -46,7 +46,7 @@ func sealedByOverlay(path string) (*os.File, error) {
 	// Two lower layers: an overlay without an upper one was refused with fewer
 	// by older kernels. The second is only there to be counted, as a name is looked
 	// up in the first one first. (It cannot be in /proc: procfs forbids stacking.)
-	lower := escapeLower(filepath.Dir(path)) + ":/sys"
+	lower := escapeLower(path.Dir(exe)) + ":/sys"
 	if err := unix.FsconfigSetString(fs, "lowerdir", lower); err != nil {
 		return nil, fmt.Errorf("fsconfig overlay lowerdir=%s: %w", lower, err)
 	}
@@ -58,26 +58,26 @@ func sealedByOverlay(path string) (*os.File, error) {
 		return nil, fmt.Errorf("fsmount overlay: %w", err)
 	}
 	defer unix.Close(mnt)
-	fd, err := unix.Openat(mnt, filepath.Base(path), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(mnt, path.Base(exe), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open %s in the overlay: %w", filepath.Base(path), err)
+		return nil, fmt.Errorf("open %s in the overlay: %w", path.Base(exe), err)
 	}
-	return checkSame(fd, path)
+	return checkSame(fd, exe)
 }
 
 // checkSame refuses another file of the same name: the binary may have been
 // replaced while this program ran, and readlink then shows a name that lies.
-func checkSame(fd int, path string) (*os.File, error) {
+func checkSame(fd int, exe string) (*os.File, error) {
 	var in, self unix.Stat_t
 	err := errors.Join(unix.Fstat(fd, &in), unix.Stat("/proc/self/exe", &self))
 	if err == nil && (in.Ino != self.Ino || in.Size != self.Size || in.Mtim != self.Mtim) {
-		err = fmt.Errorf("%s is not the running program any more", path)
+		err = fmt.Errorf("%s is not the running program any more", exe)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return os.NewFile(uintptr(fd), exe), nil
 }
 
 // sealedCopy copies the binary into memory that can neither be written nor
