@@ -238,15 +238,20 @@ func detachedNet(t *testing.T, e *minicontainer.Engine) {
 // started for one meanwhile must have ended by then, and leave no folder of its own.
 func TestEarlyShimGoesHome(t *testing.T) {
 	e := newEngine(t)
+	mark := "CUTAWAY_TEST_ENGINE=" + e.Settings().RunDir
+	t.Setenv("CUTAWAY_TEST_ENGINE", e.Settings().RunDir)
 	detached(t, e, box("taken", "sleep", "1000"))
-	before := enginesShims(t, e)
+	before := shimsWith(t, mark)
+	if len(before) != 1 {
+		t.Fatalf("%d shims of one container; want 1", len(before))
+	}
 	unknown := box("unknown", "true")
 	unknown.Config.Image = "there-is-none"
 	for _, o := range []minicontainer.Options{box("taken", "true"), unknown} {
 		if _, _, err := e.Run(o, nil); err == nil {
 			t.Fatalf("Run %s = nil; want an error", o.Name)
 		}
-		if got := enginesShims(t, e); !slices.Equal(got, before) {
+		if got := shimsWith(t, mark); !slices.Equal(got, before) {
 			t.Errorf("after Run %s failed there are the shims %q; want %q", o.Name, got, before)
 		}
 	}
@@ -257,11 +262,14 @@ func TestEarlyShimGoesHome(t *testing.T) {
 	noResidue(t, e)
 }
 
-// enginesShims are the pids of the shims of this engine.
-func enginesShims(t testing.TB, e *minicontainer.Engine) (pids []string) {
+// shimsWith are the pids of the shims that have this in their environment.
+func shimsWith(t testing.TB, variable string) (pids []string) {
 	for _, pid := range names(t, "/proc") {
 		text, err := os.ReadFile("/proc/" + pid + "/cmdline")
-		if err == nil && bytes.HasPrefix(text, []byte(launch.ShimName+"\x00")) && bytes.Contains(text, []byte(e.Settings().RunDir)) {
+		if err != nil || !bytes.HasPrefix(text, []byte(launch.ShimName+"\x00")) {
+			continue
+		}
+		if env, err := os.ReadFile("/proc/" + pid + "/environ"); err == nil && bytes.Contains(env, []byte(variable+"\x00")) {
 			pids = append(pids, pid)
 		}
 	}

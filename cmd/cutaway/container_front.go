@@ -57,7 +57,10 @@ func (f *frontEnd) stay(e api.Backend, ref string, join func(string, *minicontai
 		return err
 	}
 	// Before there is somebody to pass them on to: from now on a signal is the container's.
-	defer f.catch()()
+	stop := f.catch()
+	// Not waited for: each signal that is let go takes two switches of threads, and
+	// the program is about to end.
+	defer func() { go stop() }()
 	s, err := join(ref, &f.streams)
 	if err != nil {
 		return err

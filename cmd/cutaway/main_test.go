@@ -95,6 +95,7 @@ const nobody = 65534
 
 func (s *session) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, s.program(), args...)
+	cmd.Args[0] = "cutaway" // some packages begin before main, under this name only
 	cmd.Env = append(os.Environ(), actAsProgram+"=1", "CUTAWAY_RUN_DIR="+s.runDir, "CUTAWAY_ROOT="+s.root(), "LC_ALL=C")
 	cmd.Env = append(cmd.Env, s.env...)
 	attr := *s.attr
