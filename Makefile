@@ -38,10 +38,11 @@ stress: build tools ## kill -9 at many points, then clean: nothing may be left
 bench: build tools ## measure side by side with peers, as ratios
 	scripts/bench.sh
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, and whether it builds for arm64
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) build ./...
 
 clean: ## remove what was built
 	rm -rf bin

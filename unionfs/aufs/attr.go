@@ -82,10 +82,13 @@ func (fs *FS) stat(n *node, f *found) (st unix.Stat_t, err error) {
 		st, err = s.stat()
 	}
 	if pl != nil {
-		st.Nlink = pl.nlink
+		setLinks(&st.Nlink, pl.nlink)
 	}
 	return st, err
 }
+
+// setLinks sets a link count, whose width depends on the processor.
+func setLinks[T uint32 | uint64](field *T, n uint64) { *field = T(n) }
 
 // statDir shows the topmost layer's attributes, and as link count the sum of
 // all layers: each counts itself and its "." once too often.
