@@ -23,10 +23,11 @@
 //
 // setsid(2): its terminal's Ctrl-C and hang-up go to another session. It is born
 // an orphan (package spawn): its parent is process 1, never a daemon or a client.
-// It is born early, while its container is still being made, and waits for the
-// request to start it. Its standard files are /dev/null. It is a subreaper (prctl(2),
-// PR_SET_CHILD_SUBREAPER), so that what the container leaves without a parent
-// is reaped here. And it is known by a lock on a file, not by a pid.
+// It is born early (package launch), while its container is still being made, and
+// waits to be told where its engine is, and then for the request to start it. Its
+// standard files are /dev/null, and nothing else that its caller had is open. It is
+// a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER), so that what the container leaves
+// without a parent is reaped here. And it is known by a lock on a file, not by a pid.
 //
 // What this is not: a supervisor of several containers, as containerd's shim
 // may be; nothing is shared, so nothing can be lost for the others.

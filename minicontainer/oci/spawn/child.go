@@ -24,6 +24,7 @@ type child struct {
 	offsets   []byte
 	setRoot   bool
 	session   bool
+	alone     bool
 	waitMap   bool
 
 	exe   uintptr
@@ -93,6 +94,7 @@ func prepare(p Process) (*child, error) {
 		exe:     p.Exe.Fd(),
 		slack:   slack.Inherited(),
 		session: p.Session,
+		alone:   p.Orphan,
 		keep:    fds(p.Keep),
 	}
 	for _, n := range p.Join {

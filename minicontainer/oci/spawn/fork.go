@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"math"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -160,6 +161,11 @@ func (c *child) placeFiles() unix.Errno {
 		if errno != 0 {
 			return errno
 		}
+	}
+	// What the caller was started with is not marked to close at an exec. Whoever
+	// waits for the end of such a file would wait for the end of the orphan.
+	if c.alone {
+		unix.RawSyscall(unix.SYS_CLOSE_RANGE, 3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	}
 	for i := 0; i < len(c.keep); i++ {
 		_, _, errno := unix.RawSyscall(unix.SYS_FCNTL, c.keep[i], unix.F_SETFD, 0)

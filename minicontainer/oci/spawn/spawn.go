@@ -28,11 +28,11 @@ type Process struct {
 	DenyGroups bool                   // write "deny" to setgroups first: what an ordinary user must do
 	Root       bool                   // become uid and gid 0 of the user namespace that was joined
 
-	Orphan  bool // not the caller's child: process 1, or the nearest subreaper, adopts it
+	Orphan  bool // not the caller's child: process 1, or the nearest subreaper, adopts it. Keep is all it takes along
 	Session bool // in a session of its own (setsid(2))
 
 	Stdio [3]*os.File // become 0, 1 and 2
-	Keep  []*os.File  // stay open under their own numbers; everything else closes at exec
+	Keep  []*os.File  // stay open under their own numbers; everything else of this program closes at exec
 }
 
 // Namespace is something that setns(2) takes: a namespace file and its one

@@ -26,10 +26,15 @@ func TestMain(m *testing.M) {
 		fmt.Printf("session %d\n", session)
 		late, _ := os.ReadFile("/proc/self/timerslack_ns")
 		fmt.Printf("slack %s", late)
+		_, err := unix.FcntlInt(inheritedFD, unix.F_GETFD, 0)
+		fmt.Printf("inherited %v\n", err == nil)
 		os.Exit(7)
 	}
 	os.Exit(m.Run())
 }
+
+// inheritedFD is open, without a mark to close at an exec, where a test wants it.
+const inheritedFD = 200
 
 // play starts the child and returns what it printed and its exit status.
 func play(t *testing.T, p Process) (string, int) {
@@ -225,8 +230,12 @@ func TestStartOrphan(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
+	if err := unix.Dup3(int(w.Fd()), inheritedFD, 0); err != nil {
+		t.Fatal(err)
+	}
 	pid, err := Start(Process{Exe: exe, Argv: []string{"spawn-child"}, Env: []string{"GOGC=off"}, Orphan: true, Session: true,
 		Stdio: [3]*os.File{os.Stdin, w, w}})
+	unix.Close(inheritedFD)
 	w.Close()
 	if err != nil {
 		t.Fatal(err)
@@ -237,5 +246,8 @@ func TestStartOrphan(t *testing.T) {
 	out, err := io.ReadAll(r)
 	if want := fmt.Sprintf("session %d\n", pid); err != nil || !strings.Contains(string(out), want) {
 		t.Errorf("the orphan printed %q, %v; want %q", out, err, want)
+	}
+	if !strings.Contains(string(out), "inherited false\n") {
+		t.Errorf("the orphan printed %q; what the caller was started with must not be open there", out)
 	}
 }
