@@ -239,7 +239,7 @@ func TestOrdinaryUsers(t *testing.T) {
 	}
 	needs.Program(t, "unshare", "util-linux")
 	cmd := s.command(t.Context(), "pull", "-q", "web")
-	cmd.Args = append([]string{"unshare", "-Urm"}, cmd.Args...)
+	cmd.Args = append([]string{"unshare", "-Urm", cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = "/usr/bin/unshare"
 	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "docker.io/library/web:latest\n" {
 		t.Errorf("pull web as root of a user namespace = %q, %v", out, err)
